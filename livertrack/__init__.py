@@ -1,0 +1,79 @@
+"""livertrack: tissue vocabularies of liver MRI, and the trial statistics around them.
+
+Every public name is imported when it is first used, so that ``import livertrack`` is quick and
+never imports torch.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    # study and plan
+    "read_study": "livertrack.study",
+    "Study": "livertrack.study",
+    "check_study": "livertrack.pipeline.check",
+    "read_plan": "livertrack.plan",
+    "Plan": "livertrack.plan",
+    "run_study": "livertrack.pipeline.run",
+    "simulate_trial": "livertrack.simulate",
+    # models
+    "mmrm": "livertrack.endpoints.mmrm",
+    "ancova": "livertrack.endpoints.ancova",
+    # the imaging endpoints
+    "separation": "livertrack.endpoints.separation",
+    "compare_separation": "livertrack.endpoints.compare_separation",
+    "change_pathways": "livertrack.endpoints.change_pathways",
+    "biopsy_prediction": "livertrack.endpoints.biopsy_prediction",
+    # responders
+    "risk_difference": "livertrack.endpoints.responders",
+    # events
+    "kaplan_meier": "livertrack.endpoints.survival",
+    "log_rank": "livertrack.endpoints.survival",
+    "cox": "livertrack.endpoints.survival",
+    "rmst": "livertrack.endpoints.survival",
+    "cumulative_incidence": "livertrack.endpoints.survival",
+    "win_ratio": "livertrack.endpoints.win_ratio",
+    # agreement
+    "icc": "livertrack.endpoints.agreement",
+    "bland_altman": "livertrack.endpoints.agreement",
+    "weighted_kappa": "livertrack.endpoints.agreement",
+    "repeatability": "livertrack.endpoints.agreement",
+    # multiplicity
+    "adjust_pvalues": "livertrack.endpoints.multiplicity",
+    "max_t": "livertrack.endpoints.multiplicity",
+    "graphical_test": "livertrack.endpoints.multiplicity",
+    # compositions
+    "clr": "livertrack.endpoints.compositions",
+    "ilr": "livertrack.endpoints.compositions",
+    "permanova": "livertrack.endpoints.compositions",
+    # descriptive
+    "disposition": "livertrack.endpoints.descriptive",
+    "baseline_table": "livertrack.endpoints.descriptive",
+    "signature_summary": "livertrack.endpoints.descriptive",
+    # errors
+    "LivertrackError": "livertrack.errors",
+    "DataError": "livertrack.errors",
+    "ImageError": "livertrack.errors",
+    "PlanError": "livertrack.errors",
+    "UsageError": "livertrack.errors",
+}
+_MODULES = {"imaging", "figures", "tables", "report"}
+
+__all__ = ["__version__", *_EXPORTS]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(_EXPORTS[name]), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return importlib.import_module(f"livertrack.{name}")
+    msg = f"module 'livertrack' has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_MODULES})
