@@ -62,10 +62,11 @@ class Result:
         Text, settings and notes are rows too, so that `ard_frames` gives everything back.
         """
         method = str(self.settings.get("method", ""))
-        facts = {"analysis": analysis, "context": self.context, "method": method}
+        facts = {
+            "analysis": analysis, "context": self.context, "variable": variable, "method": method,
+        }  # fmt: skip
         parts = [
-            _frame_to_ard(frame, name, self.keys, {**facts, "variable": variable})
-            for name, frame in self.frames().items()
+            _frame_to_ard(frame, name, self.keys, facts) for name, frame in self.frames().items()
         ]
         loose = [("text", "text", self.text, "")]
         loose += [("settings", key, _json(value), "") for key, value in self.settings.items()]
@@ -99,6 +100,7 @@ class StoredResult:
     """A result read back from its ARD: what a report works with."""
 
     analysis: str
+    variable: str
     context: str
     frames: Mapping[str, pd.DataFrame]
     text: str
@@ -112,7 +114,7 @@ class StoredResult:
 
 
 def ard_result(ard: pd.DataFrame) -> StoredResult:
-    """Rebuild one analysis from its ARD rows: the inverse of `Result.to_ard`.
+    """Rebuild one result from its ARD rows (one analysis, one variable): inverse of `to_ard`.
 
     Key columns come back as text, statistics as numbers, booleans or text as they were.
     """
@@ -122,6 +124,7 @@ def ard_result(ard: pd.DataFrame) -> StoredResult:
     settings = by_kind.get("settings", loose.iloc[:0])
     return StoredResult(
         analysis=str(ard["analysis"].iloc[0]),
+        variable=str(ard["variable"].iloc[0]),
         context=str(ard["context"].iloc[0]),
         frames={name: _ard_to_frame(part) for name, part in cells.groupby("frame", sort=False)},
         text=" ".join(by_kind.get("text", loose.iloc[:0])["stat_chr"]),
