@@ -1,0 +1,298 @@
+"""Design matrices as R makes them: terms by degree, treatment contrasts, first level reference.
+
+Coefficients carry R's names: ``(Intercept)``, ``BASE``, ``TRT01PHigh dose``,
+``TRT01PHigh dose:AVISITWeek 48``. Levels of a factor are its categories that occur in the
+analysed rows, in their order; for text, sorted. Columns that depend linearly on earlier ones are
+aliased, found in order as R's pivoted QR finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from livertrack.endpoints._checks import numeric, require_columns
+from livertrack.endpoints._formula import (
+    ParsedFormula,
+    evaluate,
+    expression_columns,
+    factor_column,
+    parse_formula,
+)
+from livertrack.errors import DataError
+
+Floats = NDArray[np.float64]
+#: relative length below which what is left of a column counts as linear dependence (as R's lm)
+ALIAS_TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True)
+class Design:
+    """How to turn records into a design matrix; made once, applied to any records.
+
+    Attributes
+    ----------
+    formula : ParsedFormula
+        Response, expressions and terms.
+    levels : dict
+        Levels of every factor, by expression; the first is the reference.
+    factors : dict
+        Column behind every factor expression (``C(X)`` -> ``X``).
+    columns : tuple of str
+        Columns of the data that the predictors need.
+    full : tuple of set
+        Per term, the factors coded by one column per level (R's rule of margins).
+    names : tuple of str
+        Names of the columns of the matrix.
+    assign : tuple of int
+        Per column, the place of its term in ``formula.terms``.
+    """
+
+    formula: ParsedFormula
+    levels: Mapping[str, tuple[Any, ...]]
+    factors: Mapping[str, str]
+    columns: tuple[str, ...]
+    full: tuple[frozenset[str], ...]
+    names: tuple[str, ...] = ()
+    assign: tuple[int, ...] = ()
+
+    @property
+    def response(self) -> str:
+        """Expression of the response."""
+        return self.formula.response
+
+    @property
+    def factor_columns(self) -> dict[str, tuple[Any, ...]]:
+        """Levels by the data column behind each factor."""
+        return {self.factors[name]: levels for name, levels in self.levels.items()}
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Numeric columns of the predictors."""
+        return tuple(name for name in self.columns if name not in self.factor_columns)
+
+    def matrix(self, data: pd.DataFrame) -> Floats:
+        """Design matrix (rows x columns) of ``data``; an unknown level is a `DataError`."""
+        parts = {name: self._encode(name, data) for name in self.formula.variables}
+        blocks = [
+            self._block(term, full, parts, len(data))
+            for term, full in zip(self.formula.terms, self.full, strict=True)
+        ]
+        return np.hstack(blocks) if blocks else np.empty((len(data), 0))
+
+    def _encode(self, name: str, data: pd.DataFrame) -> Floats:
+        """Give indicators (rows x levels) of a factor, or one column of a covariate."""
+        if name in self.levels:
+            codes = level_codes(data[self.factors[name]], self.levels[name])
+            indicators = np.zeros((len(data), len(self.levels[name])))
+            indicators[np.arange(len(data)), codes] = 1.0
+            return indicators
+        values = evaluate(
+            name, {column: numeric(data, column) for column in self.columns_of(name)}
+        )
+        return np.broadcast_to(np.asarray(values, float), len(data)).reshape(-1, 1)
+
+    def columns_of(self, name: str) -> tuple[str, ...]:
+        """Columns that an expression reads."""
+        return expression_columns(name, dict.fromkeys(self.columns))
+
+    def _block(
+        self, term: Sequence[str], full: frozenset[str], parts: Mapping[str, Floats], rows: int
+    ) -> Floats:
+        block = np.ones((rows, 1))
+        for name in term:  # the first expression varies fastest
+            part = parts[name]
+            if name in self.levels and name not in full:
+                part = part[:, 1:]
+            block = (part[:, :, None] * block[:, None, :]).reshape(rows, -1)
+        return block
+
+    def term_labels(self) -> tuple[str, ...]:
+        """Labels of the terms as R writes them (``ARMCD:AVISIT``)."""
+        return tuple(":".join(term) or "(Intercept)" for term in self.formula.terms)
+
+
+@dataclass(frozen=True)
+class ModelFrame:
+    """A design with the records it was made from.
+
+    Attributes
+    ----------
+    design : Design
+    data : DataFrame
+        The rows without a missing value in any column used, index reset.
+    rows : ndarray of int
+        Their positions in the caller's frame.
+    X, y : ndarray
+        Design matrix and response of those rows.
+    n_missing : int
+        Rows left out for a missing value.
+    """
+
+    design: Design
+    data: pd.DataFrame
+    rows: NDArray[np.int64]
+    X: Floats
+    y: Floats
+    n_missing: int
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def model_frame(data: pd.DataFrame, formula: str, *, extra: Sequence[str] = ()) -> ModelFrame:
+    """Design and complete rows of ``data`` for ``formula``; ``extra`` columns must be present too.
+
+    Raises `DataError` for absent columns, text in the response, or no complete row.
+    """
+    parsed = parse_formula(formula)
+    known = dict.fromkeys(map(str, data.columns))
+    predictors = _columns(parsed.variables, known)
+    response = expression_columns(parsed.response, known)
+    used = list(dict.fromkeys((*response, *predictors, *extra)))
+    require_columns(data, used)
+    complete = data[used].notna().to_numpy().all(axis=1)
+    rows = np.flatnonzero(complete)
+    if len(rows) == 0:
+        counts = ", ".join(f"{name} {int(data[name].isna().sum())}" for name in used)
+        msg = f"data: no row of {len(data)} is complete in {', '.join(used)} (missing: {counts})"
+        raise DataError(msg)
+    kept = data[used] if complete.all() else data.loc[complete, used]
+    kept = kept.reset_index(drop=True)
+    design = make_design(parsed, kept)
+    y = evaluate(parsed.response, {column: numeric(kept, column) for column in response})
+    y = np.asarray(y, float)
+    if not np.isfinite(y).all():
+        msg = f"{parsed.response} is not finite in {int((~np.isfinite(y)).sum())} of {len(y)} rows"
+        raise DataError(msg)
+    return ModelFrame(design, kept, rows, design.matrix(kept), y, len(data) - len(rows))
+
+
+def make_design(parsed: ParsedFormula, data: pd.DataFrame) -> Design:
+    """Design of ``parsed`` with the levels that occur in ``data``."""
+    known = dict.fromkeys(map(str, data.columns))
+    columns = _columns(parsed.variables, known)
+    levels: dict[str, tuple[Any, ...]] = {}
+    factors: dict[str, str] = {}
+    for name in parsed.variables:
+        column = factor_column(name)
+        if column is None and name in known and not _is_numeric(data[name]):
+            column = name
+        if column is not None:
+            levels[name], factors[name] = occurring_levels(data[column]), column
+            if len(levels[name]) < 2:
+                msg = (
+                    f"{column} has one level only ({levels[name][0]!r}) in the {len(data)} "
+                    "complete rows; a factor needs two: drop it from the formula or check "
+                    "the missing values"
+                )
+                raise DataError(msg)
+    full = _full_codes(parsed, levels)
+    names: list[str] = []
+    assign: list[int] = []
+    for place, (term, whole) in enumerate(zip(parsed.terms, full, strict=True)):
+        labels = [""]
+        for variable in term:
+            if variable in levels:
+                shown = levels[variable] if variable in whole else levels[variable][1:]
+                own = [f"{variable}{level}" for level in shown]
+            else:
+                own = [variable]
+            labels = [f"{left}:{right}" if left else right for right in own for left in labels]
+        names += labels if term else ["(Intercept)"]
+        assign += [place] * len(labels)
+    return Design(parsed, levels, factors, columns, full, tuple(names), tuple(assign))
+
+
+def occurring_levels(values: pd.Series) -> tuple[Any, ...]:
+    """Levels in order: the categories that occur, else sorted (`_checks.ordered_levels`, fast)."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        present = np.bincount(values.cat.codes.to_numpy() + 1, minlength=1)[1:] > 0
+        return tuple(
+            level for level, seen in zip(values.cat.categories, present, strict=False) if seen
+        )
+    found = pd.unique(values.dropna())
+    try:
+        return tuple(sorted(found))
+    except TypeError:  # mixed types
+        return tuple(sorted(found, key=str))
+
+
+def level_codes(values: pd.Series, levels: Sequence[Any]) -> NDArray[np.int64]:
+    """Place of every value in ``levels``; another value is a `DataError` with its count."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        lookup = pd.Index(list(levels)).get_indexer(pd.Index(values.cat.categories))
+        codes = np.append(lookup, -1)[values.cat.codes.to_numpy()]
+    else:
+        codes = pd.Index(list(levels)).get_indexer(pd.Index(values))
+    bad = int((codes < 0).sum())
+    if bad:
+        msg = (
+            f"{values.name}: {bad} row(s) with a level the model does not know; "
+            f"known are {', '.join(map(str, levels))}"
+        )
+        raise DataError(msg)
+    return np.asarray(codes, np.int64)
+
+
+def independent_columns(X: Floats, *, tolerance: float = ALIAS_TOLERANCE) -> NDArray[np.bool_]:
+    """Find the columns that do not depend linearly on earlier ones, as R's pivoted QR does."""
+    length = np.sqrt(np.einsum("ij,ij->j", X, X))
+    if X.shape[1] == 0 or (
+        len(X) >= X.shape[1] and length.all() and _clearly_full_rank(X, length)
+    ):
+        return np.ones(X.shape[1], bool)
+    basis = np.empty((len(X), 0))
+    keep = np.zeros(X.shape[1], bool)
+    for column in range(X.shape[1]):
+        if basis.shape[1] == len(X) or length[column] == 0:
+            continue
+        rest = X[:, column] / length[column]
+        for _ in range(2):  # the second pass removes the rounding of the first
+            rest = rest - basis @ (basis.T @ rest)
+        left = float(np.linalg.norm(rest))
+        if left > tolerance:
+            keep[column] = True
+            basis = np.column_stack([basis, rest / left])
+    return keep
+
+
+def _clearly_full_rank(X: Floats, length: Floats) -> bool:
+    scaled = (X.T @ X) / np.outer(length, length)
+    try:
+        return bool((np.diag(np.linalg.cholesky(scaled)) > 1e-4).all())
+    except np.linalg.LinAlgError:
+        return False
+
+
+def _columns(expressions: Sequence[str], known: Mapping[str, Any]) -> tuple[str, ...]:
+    found = [name for expression in expressions for name in expression_columns(expression, known)]
+    return tuple(dict.fromkeys(found))
+
+
+def _is_numeric(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+
+
+def _full_codes(
+    parsed: ParsedFormula, levels: Mapping[str, tuple[Any, ...]]
+) -> tuple[frozenset[str], ...]:
+    """Per term, the factors without a margin before it, as R's ``terms`` decides."""
+    full: list[set[str]] = []
+    for place, term in enumerate(parsed.terms):
+        whole = set()
+        for variable in term:
+            rest = set(term) - {variable}
+            if rest and not any(rest <= set(other) for other in parsed.terms[:place]):
+                whole.add(variable)
+        full.append({variable for variable in whole if variable in levels})
+    if () not in parsed.terms:  # without an intercept the first factor stands for it
+        for place, term in enumerate(parsed.terms):
+            first = next((variable for variable in term if variable in levels), None)
+            if first is not None:
+                full[place].add(first)
+                break
+    return tuple(frozenset(whole) for whole in full)
