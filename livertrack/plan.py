@@ -216,7 +216,7 @@ def read_plan(path: str | Path) -> Plan:
         msg = f"plan: no file {path}; a study folder needs a plan.yaml"
         raise PlanError(msg)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         msg = f"plan: {path.name} is not valid YAML: {error}"
         raise PlanError(msg) from error
@@ -229,6 +229,18 @@ def read_plan(path: str | Path) -> Plan:
         lines = [_explain(problem) for problem in error.errors()]
         msg = f"plan: {len(lines)} problem(s) in {path.name}:\n" + "\n".join(f"  - {x}" for x in lines)
         raise PlanError(msg) from error
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """Safe YAML in which a key given twice is an error, not a silent last word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key, count in Counter(map(str, keys)).items():
+            if count > 1:
+                msg = f"key {key!r} is given twice (line {node.start_mark.line + 1} and below)"
+                raise yaml.YAMLError(msg)
+        return super().construct_mapping(node, deep)
 
 
 def _explain(problem: Any) -> str:

@@ -1,0 +1,232 @@
+"""The command line. Exit codes: 0 fine, 1 findings or a rerun that differs, 2 usage, 3 plan, 4 environment."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import livertrack
+from livertrack.errors import LivertrackError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["report"] and words[1:2] and words[1] not in {"init", "render", "-h", "--help"}:
+        words.insert(1, "render")  # `livertrack report OUT` is short for `report render OUT`
+    arguments = _parser().parse_args(words)
+    try:
+        return int(arguments.command(arguments))
+    except LivertrackError as error:
+        if getattr(arguments, "json", False):
+            print(json.dumps({"error": type(error).__name__, "message": str(error)}))
+        print(f"livertrack: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("livertrack: interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="livertrack",
+        description="Tissue vocabularies of liver MRI and the trial statistics around them.",
+    )
+    parser.add_argument("--version", action="version", version=livertrack.__version__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, function: Any, text: str, parent: Any = commands) -> argparse.ArgumentParser:
+        command: argparse.ArgumentParser = parent.add_parser(name, help=text, description=text)
+        command.set_defaults(command=function)
+        return command
+
+    sub = add("simulate", _simulate, "write a simulated trial with a known truth")
+    sub.add_argument("study", type=Path, help="folder to write; must not exist")
+    sub.add_argument("--seed", type=int, default=20261121)
+    sub.add_argument("--n-per-arm", type=int, default=15)
+    sub.add_argument("--effect", type=float, default=1.0, help="0: all arms follow placebo")
+
+    sub = add("check", _check, "list everything that is wrong with a study")
+    sub.add_argument("study", type=Path)
+    sub.add_argument("--json", action="store_true")
+
+    sub = add("run", _run, "run the plan of a study")
+    sub.add_argument("study", type=Path)
+    sub.add_argument("--out", type=Path, required=True)
+    _report_options(sub)
+    sub.add_argument("--json", action="store_true")
+
+    group = add("vocabulary", None, "fit or show a tissue vocabulary")
+    verbs = group.add_subparsers(metavar="VERB", required=True)
+    sub = add("fit", _vocabulary_fit, "learn a vocabulary from the scans of a study", verbs)
+    sub.add_argument("study", type=Path)
+    sub.add_argument("--out", type=Path, required=True, help="vocabulary.safetensors to write")
+    sub = add("show", _vocabulary_show, "describe the types of a vocabulary", verbs)
+    sub.add_argument("vocabulary", type=Path)
+    sub.add_argument("--json", action="store_true")
+
+    sub = add("signatures", _signatures, "label scans with a vocabulary and count their types")
+    sub.add_argument("study", type=Path, nargs="?", help="study folder; or --image and --mask")
+    sub.add_argument("--image", type=Path, nargs="+", help="one file per sequence of one scan")
+    sub.add_argument("--mask", type=Path)
+    sub.add_argument("--liver-label", type=int, help="value of the liver in the mask")
+    sub.add_argument("--reference-label", type=int, help="value of a reference tissue (spleen)")
+    sub.add_argument("--vocabulary", type=Path, help="a frozen vocabulary; else one is fitted")
+    sub.add_argument("--n-types", type=int, default=6)
+    sub.add_argument("--seed", type=int, default=1)
+    sub.add_argument("--out", type=Path, required=True)
+
+    group = add("report", None, "render the report of a run, or start a report of one's own")
+    verbs = group.add_subparsers(metavar="VERB", required=True)
+    sub = add("render", _report_render, "render the report of a finished run again", verbs)
+    sub.add_argument("run", type=Path)
+    _report_options(sub)
+    sub = add("init", _report_init, "copy the report sources for plain `quarto render`", verbs)
+    sub.add_argument("folder", type=Path)
+
+    sub = add("rerun", _rerun, "run again from a manifest and compare")
+    sub.add_argument("manifest", type=Path)
+    sub.add_argument("--study", type=Path, help="where the study is now, if it moved")
+    sub.add_argument("--json", action="store_true")
+
+    sub = add("validate", _validate, "reproduce the package's reference numbers")
+    sub.add_argument("--out", type=Path, help="folder for the qualification report")
+    sub.add_argument("--json", action="store_true")
+
+    sub = add("demo", _demo, "simulate a small trial, run its plan, render its report")
+    sub.add_argument("--out", type=Path, default=Path("demo"))
+    sub.add_argument("--seed", type=int, default=20261121)
+    _report_options(sub)
+    return parser
+
+
+def _report_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--format", nargs="*", choices=["html", "pdf"], default=["html"])
+    sub.add_argument("--renderer", choices=["auto", "embedded", "quarto"], default="auto")
+
+
+def _simulate(a: argparse.Namespace) -> int:
+    trial = livertrack.simulate_trial(
+        a.study, n_per_arm=a.n_per_arm, effect=a.effect, seed=a.seed
+    )
+    print(trial.path)
+    return 0
+
+
+def _check(a: argparse.Namespace) -> int:
+    findings = livertrack.check_study(a.study)
+    if a.json:
+        print(json.dumps([finding.as_dict() for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            print(finding)
+        errors = sum(finding.severity == "error" for finding in findings)
+        print(f"{errors} error(s), {len(findings) - errors} warning(s)")
+    return 1 if findings else 0
+
+
+def _run(a: argparse.Namespace) -> int:
+    summary = livertrack.run_study(
+        a.study, out=a.out, formats=a.format, renderer=a.renderer, progress=not a.json
+    )
+    return _finish(summary, as_json=a.json)
+
+
+def _finish(summary: Any, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(summary.as_dict(), indent=2))
+    else:
+        for analysis, reason in summary.failed.items():
+            print(f"not estimable: {analysis}: {reason}", file=sys.stderr)
+        for path in (*summary.reports, summary.out / "manifest.json"):
+            print(path)
+    return 1 if summary.failed else 0
+
+
+def _vocabulary_fit(a: argparse.Namespace) -> int:
+    from livertrack.pipeline.vocabulary import fit_study_vocabulary
+
+    vocabulary = fit_study_vocabulary(a.study)
+    vocabulary.save(a.out)
+    print(a.out)
+    return 0
+
+
+def _vocabulary_show(a: argparse.Namespace) -> int:
+    from livertrack.pipeline.vocabulary import describe_vocabulary
+
+    table = describe_vocabulary(a.vocabulary)
+    print(table.to_json(orient="records", indent=2) if a.json else table.to_string(index=False))
+    return 0
+
+
+def _signatures(a: argparse.Namespace) -> int:
+    from livertrack.pipeline.vocabulary import label_scan, label_study
+
+    if a.study is not None:
+        files = label_study(a.study, vocabulary=a.vocabulary, out=a.out)
+    else:
+        files = label_scan(
+            a.image, a.mask, vocabulary=a.vocabulary, out=a.out, seed=a.seed, n_types=a.n_types,
+            liver_label=a.liver_label, reference_label=a.reference_label,
+        )  # fmt: skip
+    for path in files:
+        print(path)
+    return 0
+
+
+def _report_render(a: argparse.Namespace) -> int:
+    for path in livertrack.report.render_report(
+        a.run, formats=tuple(a.format), renderer=a.renderer
+    ):
+        print(path)
+    return 0
+
+
+def _report_init(a: argparse.Namespace) -> int:
+    for path in livertrack.report.init_report(a.folder):
+        print(path)
+    return 0
+
+
+def _rerun(a: argparse.Namespace) -> int:
+    from livertrack.pipeline.rerun import rerun
+
+    report = rerun(a.manifest, study=a.study)
+    if a.json:
+        print(json.dumps(report, indent=2))
+        return 0 if report["same"] else 1
+    for kind, what in (
+        ("input", report["inputs"]), ("output", report["outputs"]),
+        ("difference", report["differences"]), ("version", report["versions"]),
+    ):  # fmt: skip
+        for line in what:
+            print(f"{kind}: {line}")
+    counts = ", ".join(f"{n} {what}" for what, n in report["compared"].items())
+    if report["same"]:
+        print(f"the rerun agrees: {counts} compared")
+    else:
+        print("not rerun: the inputs changed" if report["inputs"] else f"the rerun differs ({counts})")
+    return 0 if report["same"] else 1
+
+
+def _validate(a: argparse.Namespace) -> int:
+    from livertrack.pipeline.validate import validate
+
+    table = validate(out=a.out)
+    print(table.to_json(orient="records", indent=2) if a.json else table.to_string(index=False))
+    return 0 if bool(table["passed"].all()) else 1
+
+
+def _demo(a: argparse.Namespace) -> int:
+    from livertrack.pipeline.demo import demo
+
+    return _finish(demo(a.out, seed=a.seed, formats=a.format, renderer=a.renderer), as_json=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

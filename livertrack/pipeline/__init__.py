@@ -1,0 +1,1 @@
+"""A study in, a run out: check, image, analyse, report, and the manifest that proves it."""

@@ -1,0 +1,64 @@
+"""The manifest of a run: what went in, what came out, with what and from which seed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from livertrack._files import hash_file, write_json
+from livertrack.errors import UsageError
+from livertrack.pipeline.environment import machine, versions
+from livertrack.study import Study
+
+SCHEMA = 1
+
+
+def provenance(study: Study, inputs: dict[str, str]) -> dict[str, Any]:
+    """Facts of a run that are known before its report is rendered."""
+    return {
+        "schema": SCHEMA,
+        "study": study.plan.study.id,
+        "plan_hash": study.plan.hash,
+        "seed": study.plan.seed,
+        "threads": 1,
+        "inputs": inputs,
+        "versions": versions(),
+        "machine": machine(),
+    }
+
+
+def write_manifest(out: Path, study: Study, facts: dict[str, Any]) -> Path:
+    """Write ``manifest.json``: the facts, the place of the study and every output's SHA-256."""
+    outputs = {
+        path.relative_to(out).as_posix(): hash_file(path)
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name != "manifest.json" and not _hidden(path, out)
+    }
+    path = out / "manifest.json"
+    place = Path(os.path.relpath(study.path.resolve(), out.resolve())).as_posix()
+    write_json(path, {**facts, "study_path": place, "outputs": outputs})
+    return path
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """Read a manifest (or the one in a run folder)."""
+    path = Path(path)
+    path = path / "manifest.json" if path.is_dir() else path
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        msg = f"no manifest {path}; `livertrack run` writes it when a run is complete"
+        raise UsageError(msg) from None
+    except ValueError as error:
+        msg = f"{path} is not a manifest: {error}"
+        raise UsageError(msg) from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        msg = f"{path} is not a manifest of schema {SCHEMA}"
+        raise UsageError(msg)
+    return manifest
+
+
+def _hidden(path: Path, out: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(out).parts)

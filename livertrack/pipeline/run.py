@@ -1,0 +1,206 @@
+"""Run a study: check, image, analyse, report. An interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from livertrack._files import write_json, write_parquet
+from livertrack._results import ARD_COLUMNS, Result
+from livertrack.errors import DataError, LivertrackError, UsageError
+from livertrack.findings import Finding, findings_frame
+from livertrack.pipeline import analyses
+from livertrack.pipeline.check import image_findings
+from livertrack.pipeline.describe import describe
+from livertrack.pipeline.environment import one_thread
+from livertrack.pipeline.imaging import Imaging, run_imaging
+from livertrack.pipeline.inputs import hash_inputs
+from livertrack.pipeline.ledger import Ledger
+from livertrack.pipeline.manifest import provenance, write_manifest
+from livertrack.pipeline.progress import Progress
+from livertrack.study import Study, read_study
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did: where it is, which steps were done or kept, which analyses failed."""
+
+    out: Path
+    reports: tuple[Path, ...]
+    done: tuple[str, ...]
+    kept: tuple[str, ...]
+    failed: dict[str, str]
+    findings: tuple[Finding, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionary, as ``--json`` prints it."""
+        return {
+            "out": str(self.out),
+            "reports": [str(path) for path in self.reports],
+            "done": list(self.done),
+            "kept": list(self.kept),
+            "failed": self.failed,
+            "findings": [finding.as_dict() for finding in self.findings],
+        }
+
+
+def run_study(
+    path: str | Path,
+    *,
+    out: str | Path,
+    formats: Sequence[str] = ("html",),
+    renderer: str = "auto",
+    progress: bool = False,
+) -> RunSummary:
+    """Run the plan of a study folder and leave records, results and report in ``out``.
+
+    Parameters
+    ----------
+    path : path
+        Study folder (``plan.yaml``, ``adam/``, ``images.csv``).
+    out : path
+        Folder of the run; a folder with a finished or interrupted run of the same study is
+        continued, finished work whose inputs are unchanged is kept.
+    formats : sequence of {"html", "pdf"}
+        Formats of the report; empty for none.
+    renderer : {"auto", "embedded", "quarto"}
+        ``auto`` uses the Quarto program where it is found.
+    progress : bool
+        Show progress bars on standard error.
+
+    Returns
+    -------
+    RunSummary
+
+    Raises
+    ------
+    PlanError
+        The plan is malformed. Nothing is written.
+    DataError
+        The data have errors: all of them in the message. Nothing is written but, where the run
+        folder exists already, nothing in it is changed.
+
+    Notes
+    -----
+    An analysis that cannot be computed (say, an arm is empty at its visit) does not stop the
+    others: its reason is an ARD row and stands in the report, and it is listed in ``failed``.
+    """
+    path, out = Path(path), Path(out)
+    if out.resolve() == path.resolve():
+        msg = "the run folder must not be the study folder"
+        raise UsageError(msg)
+    study = read_study(path)
+    findings = (*study.findings, *image_findings(study))
+    _stop_on_errors(findings)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "manifest.json").unlink(missing_ok=True)
+    bar = Progress(show=progress)
+    ledger = Ledger(out)
+    with one_thread():
+        bar.start("reading and hashing the inputs")
+        inputs = hash_inputs(path, study.images)
+        imaging = run_imaging(study, out, ledger, inputs, bar) if study.plan.imaging else Imaging()
+        study = imaging.extend(study)
+        uses = {"inputs": inputs, "imaging": imaging.hashes, "plan": _plan_facts(study)}
+        failed = _analyse(study, imaging, out, ledger, uses, bar)
+    write_json(out / "plan.json", json.loads(study.plan.canonical()))
+    write_parquet(out / "adam" / "findings.parquet", _findings_for_report(findings))
+    facts = provenance(study, inputs)
+    write_json(out / "provenance.json", facts)
+    reports: list[Path] = []
+    if formats:
+        from livertrack.report import render_report
+
+        bar.start("rendering the report")
+        reports = list(render_report(out, formats=tuple(formats), renderer=renderer))
+    write_manifest(out, study, facts)
+    bar.close()
+    return RunSummary(
+        out, tuple(reports), tuple(ledger.done), tuple(ledger.kept), failed, tuple(findings)
+    )
+
+
+def _stop_on_errors(findings: Sequence[Finding]) -> None:
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        lines = "\n".join(f"  - {finding}" for finding in errors)
+        msg = f"the study has {len(errors)} error(s):\n{lines}"
+        raise DataError(msg)
+
+
+def _plan_facts(study: Study) -> dict[str, Any]:
+    """Parts of the plan that every analysis uses."""
+    facts = json.loads(study.plan.canonical())
+    return {name: facts[name] for name in ("study", "seed", "data", "conf_level")}
+
+
+def _findings_for_report(findings: Sequence[Finding]) -> pd.DataFrame:
+    frame = findings_frame(findings).drop(columns="rows")
+    return frame.astype({"count": "int64"})
+
+
+def _analyse(
+    study: Study, imaging: Imaging, out: Path, ledger: Ledger, uses: Any, bar: Progress
+) -> dict[str, str]:
+    """Write one ARD file per endpoint; return the analyses that could not be computed."""
+    failed: dict[str, str] = {}
+    parts: dict[str, list[Path]] = {}
+    pieces = out / ".state" / "ard"
+
+    def keep(endpoint: str, name: str, facts: Any, make: Any) -> None:
+        piece = pieces / f"{name}.parquet"
+        ledger.step(f"ard-{name}", facts, [piece], lambda: write_parquet(piece, make()))
+        parts.setdefault(endpoint, []).append(piece)
+
+    for name, make_result in describe(study, imaging):
+        bar.start(name.replace("_", " "))
+        keep(name, name, uses, lambda make=make_result, n=name: make().to_ard(analysis=n))
+    for analysis in study.plan.analyses:
+        bar.start(f"analysis {analysis.id}")
+        facts = {**uses, "analysis": analysis.model_dump(mode="json")}
+        keep(
+            analysis.endpoint, analysis.id, facts,
+            lambda a=analysis: _ard(study, a, imaging.adpath),
+        )  # fmt: skip
+    for endpoint, files in parts.items():
+        frames = [pd.read_parquet(file) for file in files]
+        ard = pd.concat(frames, ignore_index=True)
+        for row in ard[ard["frame"] == "error"].itertuples():
+            failed[str(row.analysis)] = str(row.stat_chr)
+        write_parquet(out / "ard" / f"{endpoint}.parquet", ard)
+    wanted = {f"{endpoint}.parquet" for endpoint in parts}
+    for stale in (out / "ard").glob("*.parquet"):
+        if stale.name not in wanted:
+            stale.unlink()
+    return failed
+
+
+def _ard(study: Study, analysis: Any, adpath: pd.DataFrame | None) -> pd.DataFrame:
+    try:
+        answers = analyses.answer(study, analysis, adpath)
+    except LivertrackError as error:
+        return _error_row(analysis, str(error))
+    return pd.concat(
+        [result.to_ard(analysis=analysis.id, variable=variable) for variable, result in answers],
+        ignore_index=True,
+    )
+
+
+def _error_row(analysis: Any, reason: str) -> pd.DataFrame:
+    row = {
+        **dict.fromkeys(ARD_COLUMNS, ""), "analysis": analysis.id, "context": analysis.endpoint,
+        "frame": "error", "row": 0, "stat_name": "error", "stat_label": "not estimable",
+        "stat": float("nan"), "stat_chr": reason, "stat_type": "text", "warning": reason,
+    }  # fmt: skip
+    return pd.DataFrame([row], columns=list(ARD_COLUMNS)).astype({"row": "int64", "stat": "float64"})
+
+
+def with_records(study: Study, records: pd.DataFrame, images: pd.DataFrame | None = None) -> Study:
+    """Study with further records."""
+    stacked = pd.concat([study.records, records], ignore_index=True)
+    return replace(study, records=stacked, images=images if images is not None else study.images)
