@@ -52,6 +52,7 @@ _EXPORTS = {
     "disposition": "livertrack.endpoints.descriptive",
     "baseline_table": "livertrack.endpoints.descriptive",
     "signature_summary": "livertrack.endpoints.descriptive",
+    "scan_quality": "livertrack.endpoints.scan_quality",
     # errors
     "LivertrackError": "livertrack.errors",
     "DataError": "livertrack.errors",
