@@ -1,0 +1,20 @@
+"""Time-to-event endpoints under one roof: see the modules named for each method."""
+
+from livertrack.endpoints.competing_risks import CumulativeIncidence, cumulative_incidence
+from livertrack.endpoints.cox import Cox, cox
+from livertrack.endpoints.kaplan_meier import KaplanMeier, kaplan_meier
+from livertrack.endpoints.log_rank import LogRank, log_rank
+from livertrack.endpoints.rmst import RestrictedMean, rmst
+
+__all__ = [
+    "Cox",
+    "CumulativeIncidence",
+    "KaplanMeier",
+    "LogRank",
+    "RestrictedMean",
+    "cox",
+    "cumulative_incidence",
+    "kaplan_meier",
+    "log_rank",
+    "rmst",
+]
