@@ -69,7 +69,7 @@ def compare_separation(
     values : sequence of str
         Columns compared with each other, in pairs.
     arm, reference, subject, n_boot, conf_level, seed
-        As in `separation`.
+        As in `separation`; arms without a row have no comparison.
     direction : mapping of measure to "higher" or "lower", optional
         How the arm is expected to differ from the reference. A measure that is named is signed
         that way, so that a difference in the unexpected direction counts against it. A measure
@@ -125,7 +125,7 @@ def compare_separation(
     require_conf_level(conf_level)
     require_resamples(n_boot)
     require_unique(data, [subject])
-    levels = arm_levels(data, arm, reference)
+    levels = [level for level in arm_levels(data, arm, reference) if (data[arm] == level).any()]
     ordered = data.iloc[np.argsort(data[subject].astype(str).to_numpy(), kind="stable")]
     labels = ordered[arm].to_numpy(object)
     columns = {name: numeric(ordered, name) for name in inputs}
