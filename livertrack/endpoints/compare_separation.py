@@ -27,7 +27,7 @@ from livertrack.endpoints._checks import (
 from livertrack.endpoints._delong import paired_difference, placements
 from livertrack.endpoints._separation_measure import Measure, Sample, measured
 from livertrack.endpoints.separation import arm_levels, require_resamples, unassigned
-from livertrack.errors import UsageError
+from livertrack.errors import DataError, UsageError
 
 RAW_METHOD = "paired bootstrap of subjects within arm, BCa"
 SCORE_METHOD = "paired bootstrap of subjects within arm, cross-fit repeated, standard error"
@@ -126,6 +126,9 @@ def compare_separation(
     require_resamples(n_boot)
     require_unique(data, [subject])
     levels = [level for level in arm_levels(data, arm, reference) if (data[arm] == level).any()]
+    if len(levels) < 2:
+        msg = f"{arm}: only {reference!r} has rows; a comparison needs another arm"
+        raise DataError(msg)
     ordered = data.iloc[np.argsort(data[subject].astype(str).to_numpy(), kind="stable")]
     labels = ordered[arm].to_numpy(object)
     columns = {name: numeric(ordered, name) for name in inputs}
