@@ -87,7 +87,8 @@ def baseline_table(
     Denominator: ``n`` is the number of subjects of the arm with a value, ``missing`` those
     without; ``percent`` = 100 count / n. Subjects without an arm are in no column and
     counted in the notes. Quartiles interpolate linearly (R's type 7; SAS's default differs).
-    There are no tests: in a randomised trial a baseline difference is chance. An arm without values has NaN and n = 0.
+    There are no tests: in a randomised trial a baseline difference is chance. An arm without
+    values has NaN and n = 0.
 
     Source: CONSORT 2010, item 15.
     Checked against: R 4.2.2 ``mean, sd, quantile, table`` (tests/reference/descriptive.R).
@@ -179,7 +180,8 @@ def signature_summary(
     Denominator: ``n`` is the number of subjects with a value; ``n_missing`` those with a record
     but no value. A subject without a record is in neither. CHG has no rows at visits where
     nobody has one. One subject gives a mean without SD and limits; records without an arm are
-    left out and counted in the notes. The t interval treats subjects as independent and is not cut at 0 or 1.
+    left out and counted in the notes. The t interval treats subjects as independent and is not
+    cut at 0 or 1.
 
     Checked against: R 4.2.2 ``t.test`` (tests/reference/descriptive.R).
     """
@@ -213,7 +215,8 @@ def signature_summary(
                         continue
                     head = {
                         "parameter": code, "label": titles.get(str(code), str(code)),
-                        "region": region, "variable": variable, "visit": visit, "visit_number": number,
+                        "region": region, "variable": variable, "visit": visit,
+                        "visit_number": number,
                     }  # fmt: skip
                     rows += [
                         {**head, "arm": level, **_summary(values[cell], conf_level)}
