@@ -1,2 +1,24 @@
 """Trials with a known truth: images, biopsies, labs and events."""
-from livertrack.simulate.subject import simulate_subject
+
+from livertrack.simulate.clinic import ClinicSettings
+from livertrack.simulate.physics import Protocol
+from livertrack.simulate.scan import SEQUENCES, SimulatedScan, simulate_scan
+from livertrack.simulate.scanner import ScanSettings
+from livertrack.simulate.subject import SimulatedSubject, simulate_subject
+from livertrack.simulate.trial import SimulatedTrial, simulate_trial
+from livertrack.simulate.truth import Truth, load_truth
+
+__all__ = [
+    "SEQUENCES",
+    "ClinicSettings",
+    "Protocol",
+    "ScanSettings",
+    "SimulatedScan",
+    "SimulatedSubject",
+    "SimulatedTrial",
+    "Truth",
+    "load_truth",
+    "simulate_scan",
+    "simulate_subject",
+    "simulate_trial",
+]

@@ -116,8 +116,6 @@ def pull(
         axis + shift / np.float32(step)
         for axis, shift, step in zip(index, moved, spacing, strict=True)
     ]
-    values = ndimage.map_coordinates(
-        volume, places, order=order, mode="nearest", prefilter=False
-    )
+    values = ndimage.map_coordinates(volume, places, order=order, mode="nearest", prefilter=False)
     resampled: np.ndarray = values
     return resampled

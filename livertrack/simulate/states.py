@@ -134,7 +134,9 @@ def baseline_states(
     return states
 
 
-def evolve(states: np.ndarray, turning: np.ndarray, rates: Mapping[tuple[int, int], float]) -> np.ndarray:
+def evolve(
+    states: np.ndarray, turning: np.ndarray, rates: Mapping[tuple[int, int], float]
+) -> np.ndarray:
     """Map of states after some flows.
 
     Parameters

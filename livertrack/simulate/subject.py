@@ -6,36 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from livertrack._seeds import generator
-from livertrack.simulate import tissue
 from livertrack.simulate.anatomy import Anatomy, draw_anatomy
 from livertrack.simulate.fields import smooth_field
-from livertrack.simulate.scan import Physiology, SimulatedScan, draw_textures, simulate_scan
+from livertrack.simulate.scan import SEQUENCES, SimulatedScan, draw_textures, simulate_scan
 from livertrack.simulate.scanner import Scanner, ScanSettings, draw_scanner
+from livertrack.simulate.severity import Severity, draw_severity
 from livertrack.simulate.states import baseline_states, evolve, subject_rates
 
 #: Visits with their time in weeks.
 VISITS: dict[str, int] = {"Baseline": 0, "Week 12": 12, "Week 48": 48}
 SHAPE = (96, 72, 32)
 SPACING = (3.0, 3.0, 4.0)
-
-
-@dataclass(frozen=True)
-class Severity:
-    """How ill a subject is at baseline.
-
-    Attributes
-    ----------
-    proportions : mapping from code to float
-        Share of the parenchyma in each abnormal state.
-    response : float
-        Multiplies improvement (and divides worsening) of this subject; mean 1, whatever the arm.
-    physiology : Physiology
-        MR properties of this subject's tissue.
-    """
-
-    proportions: Mapping[int, float]
-    response: float
-    physiology: Physiology
 
 
 @dataclass(frozen=True)
@@ -60,33 +41,6 @@ class SimulatedSubject:
     severity: Severity
 
 
-def draw_severity(
-    rng: np.random.Generator, *, age: float = 55.0, bmi: float = 32.0, diabetes: bool = False
-) -> Severity:
-    """Draw a subject's illness at baseline.
-
-    The medians give a whole-liver fat fraction near 16 %, as in trials of fatty liver disease
-    that enrol above 10 %. Fat grows with body mass index and diabetes, fibrosis with age and
-    diabetes.
-    """
-    fat = 0.04 * (bmi - 32.0) + 0.15 * diabetes
-    scar = 0.02 * (age - 55.0) + 0.30 * diabetes
-    medians = {
-        tissue.SEVERE: (0.30, fat, 0.35), tissue.MILD: (0.22, 0.5 * fat, 0.25),
-        tissue.FINE: (0.14, scar, 0.35), tissue.COARSE: (0.08, 1.5 * scar, 0.60),
-        tissue.INFLAMED: (0.12, 0.5 * fat + 0.3 * scar, 0.35), tissue.IRON: (0.04, 0.0, 0.5),
-    }  # fmt: skip
-    shares = {
-        code: median * float(np.exp(shift + rng.normal(0.0, spread)))
-        for code, (median, shift, spread) in medians.items()
-    }
-    excess = max(1.0, sum(shares.values()) / 0.92)
-    spread = 0.35
-    response = float(np.exp(spread * rng.normal() - spread**2 / 2))
-    physiology = Physiology(*np.exp(rng.normal(0.0, [0.12, 0.03, 0.08, 0.08])).tolist())
-    return Severity({k: v / excess for k, v in shares.items()}, response, physiology)
-
-
 def simulate_subject(
     seed: int,
     subject: int | str = 1,
@@ -95,11 +49,12 @@ def simulate_subject(
     effect: float = 1.0,
     shape: Sequence[int] = SHAPE,
     spacing: Sequence[float] = SPACING,
-    age: float = 55.0,
-    bmi: float = 32.0,
+    age: float = 52.0,
+    bmi: float = 34.0,
     diabetes: bool = False,
     visits: Mapping[str, int] | None = None,
     scan_visits: Sequence[str] | None = None,
+    severity: Severity | None = None,
     scanner: Scanner | None = None,
     settings: ScanSettings | None = None,
     region_mm: float = 13.0,
@@ -124,6 +79,8 @@ def simulate_subject(
         The first is the baseline.
     scan_visits : sequence of str, optional
         Visits with a scan; all by default.
+    severity : Severity, optional
+        Illness at baseline; drawn from age, body mass index and diabetes where absent.
     scanner : Scanner, optional
         A scanner is drawn where none is given.
     settings : ScanSettings, optional
@@ -138,13 +95,15 @@ def simulate_subject(
     visits = dict(visits or VISITS)
     settings = settings or ScanSettings()
     stream = generator(seed, "subject", subject)
-    severity = draw_severity(stream, age=age, bmi=bmi, diabetes=diabetes)
+    severity = severity or draw_severity(
+        generator(seed, "severity", subject), age=age, bmi=bmi, diabetes=diabetes
+    )
     anatomy = draw_anatomy(stream, shape=shape, spacing=spacing, bmi=bmi)
     first = baseline_states(stream, anatomy, severity.proportions, region_mm=region_mm)
     turning = smooth_field(stream, shape, spacing, 0.7 * region_mm)
     textures = draw_textures(stream, anatomy)
     if scanner is None:
-        scanner = draw_scanner(stream, "scanner", ("IP", "OP", "HBP"), settings)
+        scanner = draw_scanner(stream, "scanner", SEQUENCES, settings)
     last = max(visits.values())
     states, scans = {}, {}
     for visit, week in visits.items():

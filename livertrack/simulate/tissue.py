@@ -86,7 +86,9 @@ LIVER_STATES: tuple[Tissue, ...] = (
     Tissue(VESSEL, "vessels", 0.95, 0.0, 1441.0, 8.0, 0.35),
 )  # fmt: skip
 
-AIR, SKIN_FAT, MUSCLE, SPLEEN, MARROW, BLOOD, STOMACH, LUNG, KIDNEY, BILE, BELLY_FAT, BOWEL = range(20, 32)
+AIR, SKIN_FAT, MUSCLE, SPLEEN, MARROW, BLOOD, STOMACH, LUNG, KIDNEY, BILE, BELLY_FAT, BOWEL = (
+    range(20, 32)
+)
 OTHER_TISSUES: tuple[Tissue, ...] = (
     Tissue(AIR, "air", 0.0, 0.0, 1000.0, 0.0, 0.0),
     Tissue(SKIN_FAT, "subcutaneous fat", 1.0, 0.95, 900.0, 20.0, 0.05),

@@ -1,0 +1,76 @@
+"""Laboratory values: ALT, AST, platelets at every visit."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from livertrack.simulate import tissue
+from livertrack.simulate.clinic import ClinicSettings
+from livertrack.simulate.severity import Severity
+
+PARAMETERS = {
+    "ALT": "Alanine aminotransferase (U/L)",
+    "AST": "Aspartate aminotransferase (U/L)",
+    "PLAT": "Platelets (10^9/L)",
+}
+
+
+def alt_change(dose: float, effect: float, elapsed: float, settings: ClinicSettings) -> float:
+    """Mean change of ALT from baseline, U/L.
+
+    It is reached a quarter of the way (week 12 of 48) and kept.
+    """
+    final = settings.alt_placebo + effect * dose * (settings.alt_active - settings.alt_placebo)
+    return float(final * np.interp(elapsed, [0.0, 0.25], [0.0, 1.0]))
+
+
+def simulate_labs(
+    rng: np.random.Generator,
+    severity: Severity,
+    *,
+    dose: float,
+    effect: float,
+    visits: Mapping[str, int],
+    settings: ClinicSettings,
+) -> pd.DataFrame:
+    """Laboratory values of one subject at all visits.
+
+    Parameters
+    ----------
+    rng : Generator
+        The subject's own stream; it is drawn from in the same way whatever the arm.
+    severity : Severity
+        ALT rises with inflammation and severe steatosis; platelets fall with fibrosis.
+    dose, effect : float
+        0 to 1; multiplier of the difference from the reference arm.
+    visits : mapping from visit to week
+        The first is the baseline.
+    settings : ClinicSettings
+        Changes and coefficients of variation.
+
+    Returns
+    -------
+    DataFrame
+        ``PARAMCD, PARAM, AVISIT, AVISITN, AVAL``; the change is multiplied by the subject's
+        response, so that ALT and tissue move together.
+    """
+    share = severity.proportions
+    own = rng.normal(0.0, [0.25, 0.12, 0.16])
+    usual = 28.0 + 130.0 * share.get(tissue.INFLAMED, 0.0) + 55.0 * share.get(tissue.SEVERE, 0.0)
+    usual *= float(np.exp(own[0]))
+    collagen = share.get(tissue.FINE, 0.0) + 2.5 * share.get(tissue.COARSE, 0.0)
+    platelets = (270.0 - 90.0 * collagen) * float(np.exp(own[2]))
+    last = max(max(visits.values()), 1)
+    rows = []
+    for visit, week in visits.items():
+        change = alt_change(dose, effect, week / last, settings) * severity.response
+        alt = max(usual + change, 14.0)
+        true = {"ALT": alt, "AST": (12.0 + 0.6 * alt) * float(np.exp(own[1])), "PLAT": platelets}
+        noise = rng.normal(0.0, 1.0, 3)
+        spread = (settings.alt_cv, settings.ast_cv, settings.platelet_cv)
+        for (code, value), z, cv in zip(true.items(), noise, spread, strict=True):
+            log_sd = np.sqrt(np.log1p(cv**2))
+            measured = value * float(np.exp(z * log_sd - log_sd**2 / 2))
+            rows.append((code, PARAMETERS[code], visit, week, round(measured, 1)))
+    return pd.DataFrame(rows, columns=["PARAMCD", "PARAM", "AVISIT", "AVISITN", "AVAL"])
