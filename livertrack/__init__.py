@@ -28,6 +28,11 @@ _EXPORTS = {
     "biopsy_prediction": "livertrack.endpoints.biopsy_prediction",
     # responders
     "risk_difference": "livertrack.endpoints.responders",
+    "risk_ratio": "livertrack.endpoints.responders",
+    "odds_ratio": "livertrack.endpoints.responders",
+    "cmh_test": "livertrack.endpoints.responders",
+    "derive_responders": "livertrack.endpoints.responders",
+    "Criterion": "livertrack.endpoints.responders",
     # events
     "kaplan_meier": "livertrack.endpoints.survival",
     "log_rank": "livertrack.endpoints.survival",

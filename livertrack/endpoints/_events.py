@@ -107,7 +107,7 @@ def level_rows(values: pd.Series, level: object) -> NDArray[np.bool_]:
 
 
 def stratum_numbers(data: pd.DataFrame, by: Sequence[str]) -> NDArray[np.int64]:
-    """Number the strata: one number per row, all 0 without strata."""
+    """Return the number of the stratum of each row; all 0 without strata."""
     if not by:
         return np.zeros(len(data), dtype=np.int64)
     number = data.groupby(list(by), observed=True).ngroup()

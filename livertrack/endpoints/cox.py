@@ -217,5 +217,6 @@ def _sentence(table: pd.DataFrame, check: pd.DataFrame, conf_level: float) -> st
     last = check.iloc[-1]
     return (
         f"{parts}. {first['events']} events in {first['n']} subjects; "
-        f"test of proportional hazards: chi-square {last['statistic']:.2f}, df {last['df']}, p = {last['p_value']:.4f}."
+        f"test of proportional hazards: chi-square {last['statistic']:.2f}, df {last['df']}, "
+        f"p = {last['p_value']:.4f}."
     )
