@@ -78,14 +78,14 @@ class Design:
 
     def matrix(self, data: pd.DataFrame) -> Floats:
         """Design matrix (rows x columns) of ``data``; an unknown level is a `DataError`."""
-        parts = {name: self._encode(name, data) for name in self.formula.variables}
+        parts = {name: self.encode(name, data) for name in self.formula.variables}
         blocks = [
-            self._block(term, full, parts, len(data))
+            self.block(term, full, parts, len(data))
             for term, full in zip(self.formula.terms, self.full, strict=True)
         ]
         return np.hstack(blocks) if blocks else np.empty((len(data), 0))
 
-    def _encode(self, name: str, data: pd.DataFrame) -> Floats:
+    def encode(self, name: str, data: pd.DataFrame) -> Floats:
         """Give indicators (rows x levels) of a factor, or one column of a covariate."""
         if name in self.levels:
             codes = level_codes(data[self.factors[name]], self.levels[name])
@@ -101,9 +101,10 @@ class Design:
         """Columns that an expression reads."""
         return expression_columns(name, dict.fromkeys(self.columns))
 
-    def _block(
+    def block(
         self, term: Sequence[str], full: frozenset[str], parts: Mapping[str, Floats], rows: int
     ) -> Floats:
+        """Columns of a term from the encoded ``parts`` of its expressions."""
         block = np.ones((rows, 1))
         for name in term:  # the first expression varies fastest
             part = parts[name]

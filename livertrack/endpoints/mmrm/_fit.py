@@ -1,0 +1,390 @@
+"""From a frame and a formula to a fitted MMRM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import solve_triangular
+
+from livertrack.endpoints._checks import numeric
+from livertrack.endpoints._design import (
+    ALIAS_TOLERANCE,
+    Floats,
+    ModelFrame,
+    independent_columns,
+    level_codes,
+    model_frame,
+    occurring_levels,
+)
+from livertrack.endpoints.mmrm._likelihood import (
+    Covariance,
+    Evaluation,
+    Likelihood,
+    NaturalPieces,
+    SpatialCovariance,
+    VisitCovariance,
+)
+from livertrack.endpoints.mmrm._optimise import Optimum, maximise
+from livertrack.endpoints.mmrm._structures import SpatialExponential, make_structure
+from livertrack.endpoints.mmrm._subjects import Ints, Subjects, arrange
+from livertrack.endpoints.mmrm._terms import CovarianceTerm
+from livertrack.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data of one model, independent of the covariance structure.
+
+    ``X`` = Q R after weighting; the engine works on Q and the response divided by ``scale``.
+    """
+
+    frame: ModelFrame
+    term: CovarianceTerm
+    kept: np.ndarray
+    R: Floats
+    scale: float
+    weights: Floats
+    subject: Ints
+    position: Ints
+    visits: tuple[Any, ...]
+    groups: tuple[Any, ...]
+    group_of_subject: Ints
+    subjects: Subjects
+    row_of_subject: Ints
+    moments: tuple[Floats, ...]
+    joint: Floats
+
+    @property
+    def n_subjects(self) -> int:
+        """Number of subjects with an analysed record."""
+        return len(self.group_of_subject)
+
+    @property
+    def is_spatial(self) -> bool:
+        """Whether the covariance is over coordinates, not visits."""
+        return self.subjects.distance is not None
+
+    @cached_property
+    def compressed(self) -> Subjects:
+        """Blocks with the same cross-products, fewer rows."""
+        return self.subjects.compressed()
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A converged fit; ``evaluation`` and ``natural`` on the scale of the engine."""
+
+    data: Prepared
+    reml: bool
+    structure: str
+    covariance: Covariance
+    optimum: Optimum
+    evaluation: Evaluation
+    natural: NaturalPieces
+
+    @property
+    def n_obs(self) -> int:
+        """Number of analysed records."""
+        return len(self.data.frame.y)
+
+    @property
+    def p(self) -> int:
+        """Number of estimated coefficients."""
+        return int(self.data.kept.sum())
+
+    @property
+    def beta(self) -> Floats:
+        """Estimated coefficients (without aliased ones)."""
+        return np.asarray(self.data.scale * solve_triangular(self.data.R, self.evaluation.beta))
+
+    @property
+    def loglik(self) -> float:
+        """(Restricted) log-likelihood with the constants of SAS and R."""
+        n, p = self.n_obs, self.p
+        value = -self.evaluation.value + 0.5 * float(np.log(self.data.weights).sum())
+        dimension = n - p if self.reml else n
+        value -= dimension * (0.5 * np.log(2 * np.pi) + np.log(self.data.scale))
+        if self.reml:  # log|X'V^-1X| in the columns of X, not of Q
+            value -= float(np.log(np.abs(np.diag(self.data.R))).sum())
+        return float(value)
+
+    @cached_property
+    def theta_vcov(self) -> Floats:
+        """Covariance of the natural parameters: inverse observed information (engine scale)."""
+        return np.asarray(np.linalg.inv(self.natural.information), np.float64)
+
+    def reduce(self, L: Floats) -> Floats:
+        """Turn combinations of all coefficients into rows m: L Phi L' = m m' (engine scale)."""
+        LQ = solve_triangular(self.data.R, L[:, self.data.kept].T, trans="T").T
+        return np.asarray(LQ @ self.evaluation.root)
+
+    def matrices(self) -> list[Floats]:
+        """Covariance matrix over visits of every group; empty where it is spatial."""
+        if not isinstance(self.covariance, VisitCovariance):
+            return []
+        scale = self.data.scale**2
+        return [scale * sigma for sigma in self.covariance.matrices(self.optimum.eta)]
+
+
+def prepare(
+    data: pd.DataFrame, fixed: str, term: CovarianceTerm, weights: str | Floats | None
+) -> Prepared:
+    """Check and arrange the data of a model."""
+    extra = list(term.columns)
+    if isinstance(weights, str):
+        extra.append(weights)
+    elif weights is not None:
+        values = np.asarray(weights, float)
+        if values.shape != (len(data),):
+            msg = f"weights: {values.shape} does not fit {len(data)} rows; give one weight per row"
+            raise UsageError(msg)
+        data = data.assign(**{"(weights)": values})
+        weights = "(weights)"
+        extra.append(weights)
+    frame = model_frame(data, fixed, extra=extra)
+    if frame.X.shape[1] == 0:
+        msg = "the formula has no fixed effect; write at least '~ 1 + us(AVISIT | USUBJID)'"
+        raise UsageError(msg)
+    frame = _sorted(frame, term)
+    w = _weights(frame.data, weights)
+    subject = _codes(frame.data[term.subject])
+    n_subjects = int(subject[-1]) + 1
+    position, visits, coordinates = _positions(frame.data, term, subject)
+    group_of_subject, groups = _groups(frame.data, term, subject, n_subjects)
+    root_w = np.sqrt(w)
+    X, y = frame.X * root_w[:, None], frame.y * root_w
+    kept, Q, R = _decompose(frame.X, X)
+    residual = y - Q @ (Q.T @ y)
+    scale = _scale(residual, y, n_columns=Q.shape[1])
+    d = int(position.max()) + 1 if coordinates is not None else len(visits)
+    subjects, row_of_subject = arrange(
+        Q, y / scale, subject=subject, position=position, group=group_of_subject,
+        n_groups=len(groups), d=d, coordinates=coordinates,
+    )  # fmt: skip
+    moments, joint = _moments(
+        residual / scale, subject, position, group_of_subject, len(groups), d
+    )
+    return Prepared(
+        frame, term, kept, R, scale, w, subject, position, visits, groups, group_of_subject,
+        subjects, row_of_subject, moments, joint,
+    )  # fmt: skip
+
+
+def fit(data: Prepared, structure: str, *, reml: bool, optimizers: Sequence[str]) -> Fitted:
+    """Maximise the likelihood of ``data`` under ``structure``; `DataError` where it fails."""
+    blocks = data.compressed
+    covariance, start = covariance_model(data, structure, blocks)
+    likelihood = Likelihood(blocks, covariance, reml=reml)
+    optimum = maximise(likelihood, start, optimizers)
+    if not optimum.converged:
+        raise DataError(_failure(data, structure, optimum))
+    evaluation, natural = likelihood.natural(optimum.eta)
+    return Fitted(data, reml, structure, covariance, optimum, evaluation, natural)
+
+
+def covariance_model(
+    data: Prepared, structure: str, blocks: Subjects
+) -> tuple[Covariance, Floats]:
+    """Covariance of ``blocks`` and the start of its free parameters."""
+    if structure == "sp_exp":
+        if blocks.distance is None:
+            msg = "sp_exp needs numeric coordinates: sp_exp(VISITN | USUBJID)"
+            raise UsageError(msg)
+        positive = blocks.distance[blocks.distance > 0]
+        distance = float(np.median(positive)) if positive.size else 1.0
+        spatial = SpatialExponential()
+        start = [spatial.start(float(np.diag(m).mean()), distance) for m in data.moments]
+        return SpatialCovariance(spatial, blocks), np.concatenate(start)
+    _check_identified(data, structure)
+    visit = make_structure(structure, blocks.d)
+    return VisitCovariance(visit, blocks), np.concatenate([visit.start(m) for m in data.moments])
+
+
+def _sorted(frame: ModelFrame, term: CovarianceTerm) -> ModelFrame:
+    """Rows by subject and visit: the order of the caller's rows must not reach the numbers."""
+    keys = [_codes(frame.data[name]) for name in (*reversed(term.visits), term.subject)]
+    order = np.lexsort(keys)
+    if (order == np.arange(len(order))).all():
+        return frame
+    return ModelFrame(
+        frame.design, frame.data.iloc[order].reset_index(drop=True), frame.rows[order],
+        frame.X[order], frame.y[order], frame.n_missing,
+    )  # fmt: skip
+
+
+def _codes(values: pd.Series) -> Ints:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.cat.remove_unused_categories()
+        return values.cat.codes.to_numpy().astype(np.int64)
+    try:
+        return pd.factorize(values, sort=True)[0].astype(np.int64)
+    except TypeError:
+        return pd.factorize(values.astype(str), sort=True)[0].astype(np.int64)
+
+
+def _weights(data: pd.DataFrame, weights: str | None) -> Floats:
+    if weights is None:
+        return np.ones(len(data))
+    values = numeric(data, weights)
+    bad = int((values <= 0).sum())
+    if bad:
+        msg = f"weights: {bad} of {len(values)} are not above zero; leave those rows out instead"
+        raise DataError(msg)
+    return values
+
+
+def _positions(
+    data: pd.DataFrame, term: CovarianceTerm, subject: Ints
+) -> tuple[Ints, tuple[Any, ...], Floats | None]:
+    """Place of every row among the visits (or among the subject's records, if spatial)."""
+    if term.structure != "sp_exp":
+        visits = occurring_levels(data[term.visits[0]])
+        position = level_codes(data[term.visits[0]], visits)
+        repeated = len(data) - len(np.unique(subject * len(visits) + position))
+        coordinates = None
+    else:
+        columns = [numeric(data, name) for name in term.visits]
+        coordinates = np.column_stack(columns)
+        visits = tuple(np.unique(columns[0]).tolist()) if len(columns) == 1 else ()
+        first = np.searchsorted(subject, subject)
+        position = np.arange(len(subject)) - first
+        keyed = np.column_stack([subject, coordinates])
+        repeated = len(data) - len(np.unique(keyed, axis=0))
+    if repeated:
+        msg = (
+            f"data: {repeated} duplicated record(s) in {term.subject} x "
+            f"{' x '.join(term.visits)}; an MMRM needs one record per subject and visit: "
+            "select one PARAMCD, remove duplicates"
+        )
+        raise DataError(msg)
+    return position.astype(np.int64), visits, coordinates
+
+
+def _groups(
+    data: pd.DataFrame, term: CovarianceTerm, subject: Ints, n_subjects: int
+) -> tuple[Ints, tuple[Any, ...]]:
+    if term.group is None:
+        return np.zeros(n_subjects, np.int64), ("",)
+    groups = occurring_levels(data[term.group])
+    of_row = level_codes(data[term.group], groups)
+    of_subject = np.empty(n_subjects, np.int64)
+    of_subject[subject] = of_row
+    changed = len(np.unique(subject[of_subject[subject] != of_row]))
+    if changed:
+        msg = (
+            f"{term.group} is not constant in {changed} subject(s); "
+            "a covariance group must be a property of the subject"
+        )
+        raise DataError(msg)
+    return of_subject, groups
+
+
+def _decompose(X: Floats, weighted: Floats) -> tuple[np.ndarray, Floats, Floats]:
+    """Columns kept, and the QR decomposition of the weighted ones."""
+    if len(X) <= X.shape[1]:
+        kept = independent_columns(X)
+    else:
+        Q, R = np.linalg.qr(weighted)
+        length = np.sqrt(np.einsum("ij,ij->j", R, R))
+        diagonal = np.abs(np.diag(R))
+        if (diagonal > 10 * ALIAS_TOLERANCE * length).all() and length.all():
+            return np.ones(X.shape[1], bool), Q, R
+        kept = independent_columns(X)
+    if len(X) <= kept.sum():
+        msg = (
+            f"data: {len(X)} records for {int(kept.sum())} coefficients; "
+            "drop terms from the formula or check the missing values"
+        )
+        raise DataError(msg)
+    Q, R = np.linalg.qr(weighted[:, kept])
+    return kept, Q, R
+
+
+def _scale(residual: Floats, y: Floats, *, n_columns: int) -> float:
+    mean_square = float(residual @ residual) / max(len(y) - n_columns, 1)
+    if mean_square <= 1e-22 * max(float(y @ y) / len(y), 1e-300):
+        msg = (
+            "the response has zero residual variance: the fixed effects fit it exactly; "
+            "check that the response is not a copy of a predictor or constant"
+        )
+        raise DataError(msg)
+    return float(np.sqrt(mean_square))
+
+
+def _moments(
+    residual: Floats, subject: Ints, position: Ints, group: Ints, n_groups: int, d: int
+) -> tuple[tuple[Floats, ...], Floats]:
+    """Covariances of least-squares residuals by pairs of visits, made safely definite."""
+    values = np.zeros((len(group), d))
+    values[subject, position] = residual
+    seen = np.zeros((len(group), d))
+    seen[subject, position] = 1.0
+    matrices, joint = [], np.empty((n_groups, d, d))
+    for g in range(n_groups):
+        own, present = values[group == g], seen[group == g]
+        joint[g] = present.T @ present
+        moments = own.T @ own / np.maximum(joint[g], 1.0)
+        variances = np.diag(moments).copy()
+        typical = variances[variances > 0].mean() if (variances > 0).any() else 1.0
+        variances = np.maximum(variances, 1e-3 * typical)
+        scale = np.sqrt(np.outer(variances, variances))
+        correlation = np.where(joint[g] > 0, moments / scale, 0.0)
+        np.fill_diagonal(correlation, 1.0)
+        keep = 1.0
+        while np.linalg.eigvalsh(keep * correlation + (1 - keep) * np.eye(d))[0] < 0.02:
+            keep *= 0.95
+        matrices.append(scale * (keep * correlation + (1 - keep) * np.eye(d)))
+    return tuple(matrices), joint
+
+
+def _check_identified(data: Prepared, structure: str) -> None:
+    """Parameters that no subject informs are an error naming the visits."""
+    d = len(data.visits)
+    for g, joint in enumerate(data.joint):
+        where = f" in {data.term.group} {data.groups[g]}" if data.term.group else ""
+        if (np.diag(joint) == 0).any():
+            absent = [str(v) for v, n in zip(data.visits, np.diag(joint), strict=True) if n == 0]
+            if structure in ("us", "toeph", "ar1h", "csh", "adh"):
+                msg = (
+                    f"{structure}: no record at {', '.join(absent)}{where}; "
+                    "drop the group, or use a covariance with one variance (toep, ar1, cs)"
+                )
+                raise DataError(msg)
+        if structure == "us" and d > 1:
+            pairs = [
+                f"{data.visits[a]} and {data.visits[b]}"
+                for a in range(d) for b in range(a) if joint[a, b] == 0
+            ]  # fmt: skip
+            if pairs:
+                msg = (
+                    f"us: no subject{where} has records at both {'; '.join(pairs[:5])}"
+                    f"{' ...' if len(pairs) > 5 else ''} ({len(pairs)} pair(s)), so that their "
+                    "covariance cannot be estimated; try toeph, ar1h or csh"
+                )
+                raise DataError(msg)
+        elif d > 1 and structure not in ("us",) and np.triu(joint, 1).sum() == 0:
+            msg = (
+                f"{structure}: no subject{where} has more than one record, so that correlations "
+                "cannot be estimated; use ANCOVA by visit"
+            )
+            raise DataError(msg)
+
+
+def _failure(data: Prepared, structure: str, optimum: Optimum) -> str:
+    simpler = {
+        "us": "toeph, ar1h or csh", "toeph": "ar1h or csh", "adh": "ar1h or csh",
+        "toep": "ar1 or cs", "ar1h": "csh or ar1", "csh": "cs", "ad": "ar1 or cs",
+    }.get(structure, "another covariance")  # fmt: skip
+    counts = np.array([np.diag(joint) for joint in data.joint]).sum(axis=0)
+    named = data.visits if len(data.visits) == len(counts) else range(1, len(counts) + 1)
+    records = ", ".join(f"{v}: {int(n)}" for v, n in zip(named, counts, strict=False))
+    return (
+        f"the MMRM with {structure} covariance did not converge after "
+        f"{', '.join(optimum.tried)} ({optimum.reason}; squared distance from the optimum "
+        f"{optimum.decrement:.2g} standard errors); try {simpler}; records by visit: {records}"
+    )
