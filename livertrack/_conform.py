@@ -229,11 +229,11 @@ def _duplicates(
     """Find records that repeat the primary key.
 
     Only records that could be analysed count: at the plan's visits, and where ANL01FL is present,
-    those it flags. Key columns that the frame lacks, and blank REGION, are one value.
+    those it flags. Where REGION is absent or blank it is one value.
     """
     keys = [key for key in schema.primary_key if key in frame.columns]
-    if "USUBJID" not in keys:
-        return []
+    if set(schema.primary_key) - set(keys) - {"REGION"}:
+        return []  # without one of its keys every record would look repeated
     counted = pd.Series(data=True, index=frame.index)
     for key in keys:
         if key != "REGION":

@@ -103,7 +103,8 @@ def prepare_records(
     found += inconsistent
     found += _without_baseline(records, dataset, adsl, data)
     records["AVISITN"] = records["AVISITN"].astype(float).fillna(_positions(records, data))
-    records["PARAM"] = records["PARAM"].fillna(records["PARAMCD"].map(_title))
+    titles = {code: _title(code) for code in records["PARAMCD"].unique()}
+    records["PARAM"] = records["PARAM"].fillna(records["PARAMCD"].map(titles))
     subjects = adsl[["USUBJID", *[c for c in ("SITEID",) if c in adsl.columns], data.arm]]
     records = subjects.merge(records[["USUBJID", *_KEEP]], on="USUBJID", how="inner")
     records.insert(0, "DATASET", dataset)
@@ -131,13 +132,29 @@ def stack_records(parts: Iterable[pd.DataFrame], data: DataSettings) -> pd.DataF
     return records.sort_values(order, kind="stable").reset_index(drop=True)
 
 
-def nameable(values: Iterable[Any], subjects: Iterable[Any], *, at_most: int = 5) -> str:
-    """First few distinct values for a message, none of which could be a subject's identifier."""
-    known = {str(subject) for subject in subjects}
+def nameable(
+    values: Iterable[Any],
+    frame: pd.DataFrame,
+    column: str,
+    adsl: pd.DataFrame,
+    *,
+    at_most: int = 5,
+) -> str:
+    """Names for a message: the distinct values that cannot be the identifier of a subject.
+
+    A value is named if it occurs in ``frame[column]`` with at least two subjects and neither is
+    nor contains an identifier of adsl.
+    """
+    known = set(adsl["USUBJID"].astype(str))
     distinct = sorted({str(value) for value in values})
-    safe = [v for v in distinct if v not in known and not any(s in v for s in known if len(s) > 3)]
+    shared = frame.groupby(column, observed=True)["USUBJID"].nunique()
+    shared_names = {str(name) for name in shared.index[shared >= 2]}
+    safe = [
+        v for v in distinct
+        if v in shared_names and v not in known and not any(s in v for s in known if len(s) > 3)
+    ]  # fmt: skip
     shown = ", ".join(safe[:at_most])
-    return shown + (", ..." if len(safe) > at_most or len(safe) < len(distinct) else "")
+    return shown + (", ..." if shown and len(safe[:at_most]) < len(distinct) else "")
 
 
 def _title(code: str) -> str:
@@ -184,7 +201,7 @@ def _planned_visits(
     records: pd.DataFrame, dataset: str, adsl: pd.DataFrame, data: DataSettings
 ) -> tuple[pd.DataFrame, list[Finding]]:
     planned = records["AVISIT"].isin(data.visits)
-    names = nameable(records.loc[~planned, "AVISIT"].dropna(), adsl["USUBJID"])
+    names = nameable(records.loc[~planned, "AVISIT"].dropna(), records, "AVISIT", adsl)
     problem = "record(s) at visits the plan does not list are left out"
     problem += f" ({names})" if names else ""
     cure = "list the visits in the plan (data.visits) if they are to be analysed"
@@ -228,8 +245,9 @@ def _without_baseline(
     ]  # fmt: skip
     if lost.empty:
         return []
-    codes = nameable(lost["PARAMCD"], adsl["USUBJID"])
-    problem = f"subject(s) have records after baseline but no baseline record ({codes})"
+    codes = nameable(lost["PARAMCD"], records, "PARAMCD", adsl)
+    problem = "subject(s) have records after baseline but no baseline record"
+    problem += f" ({codes})" if codes else ""
     cure = "they have no change from baseline; add the baseline record if it exists"
     lines = tuple(int(line) for line in sorted(lost.index)[:5])
     return [

@@ -54,7 +54,7 @@ def read_tables(path: Path, plan: Plan) -> tuple[dict[str, Any] | None, list[Fin
         elif kind == "adtte":
             events = typed
     records = stack_records(parts, data)
-    found += _ambiguous(records)
+    found += _ambiguous(records, adsl)
     images, items = _read_images(path, adsl, plan, have_signatures="admri" in frames)
     found += items
     if "AVISIT" in records.columns and (len(records) or images is not None):
@@ -77,7 +77,7 @@ def add_records(
     typed, found = conform(frame, dataset, subjects=adsl["USUBJID"], visits=plan.data.visits)
     new, items = prepare_records(typed, dataset, adsl, plan.data)
     stacked = stack_records([records[records["DATASET"].ne(dataset)], new], plan.data)
-    return stacked, [*found, *items, *_ambiguous(stacked)]
+    return stacked, [*found, *items, *_ambiguous(stacked, adsl)]
 
 
 def _read_folder(folder: Path) -> tuple[dict[str, pd.DataFrame], list[Finding]]:
@@ -98,18 +98,19 @@ def _read_folder(folder: Path) -> tuple[dict[str, pd.DataFrame], list[Finding]]:
     return frames, found
 
 
-def _ambiguous(records: pd.DataFrame) -> list[Finding]:
-    """One error per PARAMCD that several datasets hold."""
-    homes = records.groupby("PARAMCD")["DATASET"].unique()
-    return [
-        Finding(
-            str(sorted(names)[0]), "PARAMCD",
-            f"{code} also occurs in {', '.join(sorted(names)[1:])}", len(names),
-            "give each measure a PARAMCD of its own",
-        )
-        for code, names in homes.items()
-        if len(names) > 1
-    ]  # fmt: skip
+def _ambiguous(records: pd.DataFrame, adsl: pd.DataFrame) -> list[Finding]:
+    """Find PARAMCDs that several datasets hold: one error per combination of datasets."""
+    homes: dict[tuple[str, ...], list[str]] = {}
+    for code, names in records.groupby("PARAMCD")["DATASET"].unique().items():
+        if len(names) > 1:
+            homes.setdefault(tuple(sorted(map(str, names))), []).append(str(code))
+    found = []
+    for datasets, codes in homes.items():
+        shown = nameable(codes, records, "PARAMCD", adsl)
+        problem = f"PARAMCD also in {', '.join(datasets[1:])}" + (f" ({shown})" if shown else "")
+        cure = "give each measure a PARAMCD of its own"
+        found.append(Finding(datasets[0], "PARAMCD", problem, len(codes), cure))
+    return found
 
 
 def _events(events: pd.DataFrame, adsl: pd.DataFrame, data: DataSettings) -> pd.DataFrame:
@@ -164,8 +165,9 @@ def _read_images(
 def _image_visits(images: pd.DataFrame, adsl: pd.DataFrame, plan: Plan) -> list[Finding]:
     data, settings = plan.data, plan.imaging
     planned = images["AVISIT"].isin(data.visits)
-    names = nameable(images.loc[~planned, "AVISIT"].dropna(), adsl["USUBJID"])
-    problem = f"image(s) at visits the plan does not list are left out ({names})"
+    names = nameable(images.loc[~planned, "AVISIT"].dropna(), images, "AVISIT", adsl)
+    problem = "image(s) at visits the plan does not list are left out"
+    problem += f" ({names})" if names else ""
     cure = "list the visits in the plan (data.visits) if they are to be analysed"
     found = finding(images, ~planned, "images", "AVISIT", problem, cure, severity="warning")
     sequences = settings.sequences if settings else []

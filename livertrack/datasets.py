@@ -91,9 +91,11 @@ def read_dataset(path: str | Path) -> pd.DataFrame:
         raise UnreadableFileError(name, f"{path.name} is empty", "export the dataset again")
     frame = reader(path, name)
     frame.columns = pd.Index([str(column).strip() for column in frame.columns], dtype=object)
-    repeated = sorted(set(frame.columns[frame.columns.duplicated()]))
-    if repeated:
-        problem = f"{path.name} has several columns named {', '.join(map(repr, repeated))}"
+    repeated = frame.columns.duplicated()
+    if repeated.any():
+        # a file without header has cells there: say where, not what
+        places = ", ".join(str(place) for place in np.flatnonzero(repeated)[:5] + 1)
+        problem = f"{path.name} has {repeated.sum()} column name(s) twice (column {places})"
         raise UnreadableFileError(name, problem, "keep one column of each name")
     if not isinstance(frame.index, pd.Index) or frame.index.name != "line":
         frame.index = pd.RangeIndex(2, len(frame) + 2, name="line")

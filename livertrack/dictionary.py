@@ -101,9 +101,10 @@ class Schema:
         return next((p for name, p in self.parameters.items() if fnmatchcase(code, name)), None)
 
 
-def schema_names() -> list[str]:
+@cache
+def schema_names() -> tuple[str, ...]:
     """Datasets that have a schema of their own (``bds`` stands for every other BDS dataset)."""
-    return sorted(path.stem for path in resource_dir("data-dictionary").glob("*.json"))
+    return tuple(sorted(path.stem for path in resource_dir("data-dictionary").glob("*.json")))
 
 
 @cache
@@ -130,7 +131,7 @@ def load_schema(dataset: str) -> Schema:
 
 def describe_parameter(code: str, *, dataset: str | None = None) -> Parameter | None:
     """Look a PARAMCD up in one dataset of the dictionary, else in all."""
-    names = [dataset] if dataset else schema_names()
+    names = (dataset,) if dataset else schema_names()
     found = (load_schema(name).parameter(code) for name in names if name != "adtte" or dataset)
     return next((parameter for parameter in found if parameter is not None), None)
 

@@ -23,8 +23,8 @@ from livertrack.errors import DataError, LivertrackError
 
 HERE = Path(__file__).resolve().parent
 
-#: visit -> (AVISITN, first day, last day, target day); the limits are the midpoints between targets
-#: (0, 182, 365, 730, 1095). Baseline is the day of entry itself.
+#: visit -> (AVISITN, first day, last day, target day); the limits are the midpoints between
+#: targets (0, 182, 365, 730, 1095). Baseline is the day of entry itself.
 WINDOWS = {
     "Baseline": (0, 0, 0, 0),
     "Month 6": (6, 92, 273, 182),
@@ -51,10 +51,13 @@ CENSORED, TRANSPLANT, DEATH = 0, 1, 2
 def read_raw(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read pbc (the 312 randomised) and pbcseq."""
     frames = []
-    for name, columns in {
-        "pbc": ["id", "time", "status", "trt", "age", "sex", "ascites", "hepato", "spiders", "edema"],
-        "pbcseq": ["id", "trt", "day", "stage", *[c for c, _, _ in LABS.values() if c != "logbili"]],
-    }.items():  # fmt: skip
+    signs = ["ascites", "hepato", "spiders", "edema"]
+    measured = [column for column, _, _ in LABS.values() if column != "logbili"]
+    wanted = {
+        "pbc": ["id", "time", "status", "trt", "age", "sex", *signs],
+        "pbcseq": ["id", "trt", "day", "stage", *measured],
+    }
+    for name, columns in wanted.items():
         paths = [folder / f"{name}.csv", folder / "derived_csv" / f"{name}.csv"]
         path = next((path for path in paths if path.is_file()), None)
         if path is None:

@@ -1,7 +1,7 @@
 """The Mayo PBC trial from raw csv files to endpoints, against R (tests/reference/pbc.R).
 
-R derives visit windows, baseline and change from the raw files itself. Tolerances: 1e-10 for closed
-forms; 1e-6 for models that iterate (coxph, gls stop at a gradient, not at a digit).
+R derives visit windows, baseline and change from the raw files itself. Tolerances: 1e-10 for
+closed forms; 1e-6 for models that iterate (coxph, gls stop at a gradient, not at a digit).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def test_mmrm_agrees_with_gls(study: Study, reference: Path) -> None:
     expected = pd.read_csv(reference / "pbc_mmrm.csv").set_index("visit")
     data = study.longitudinal("LOGBILI")
     fit = lt.mmrm(data, "CHG ~ BASE * AVISIT + TRT01P * AVISIT + us(AVISIT | USUBJID)")
-    contrasts = fit.contrasts(arm="TRT01P", reference=REFERENCE, by=["AVISIT"]).table
+    contrasts = fit.contrasts(arm="TRT01P", reference=REFERENCE, by=["AVISIT"])
     contrasts = contrasts.astype({"AVISIT": str}).set_index("AVISIT").loc[expected.index]
     assert fit.n_obs == expected["n"].iloc[0]
     assert fit.loglik == pytest.approx(expected["loglik"].iloc[0], abs=1e-6)
