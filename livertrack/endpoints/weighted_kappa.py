@@ -1,0 +1,168 @@
+"""Cohen's kappa of two raters on an ordered scale, weighted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.inter_rater import cohens_kappa
+
+from livertrack._results import Result
+from livertrack.endpoints._checks import (
+    ordered_levels,
+    require_columns,
+    require_conf_level,
+    require_unique,
+)
+from livertrack.errors import DataError, UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightedKappa(Result):
+    """Kappa (``table``, one row) and the cross-table of the raters (``counts``)."""
+
+    counts: pd.DataFrame
+
+    keys: ClassVar[tuple[str, ...]] = ("rater_1", "rater_2")
+    context: ClassVar[str] = "weighted_kappa"
+
+
+def weighted_kappa(
+    data: pd.DataFrame,
+    *,
+    rater_1: str,
+    rater_2: str,
+    weights: Literal["quadratic", "linear", "none"] = "quadratic",
+    levels: Sequence[Any] | None = None,
+    conf_level: float = 0.95,
+) -> WeightedKappa:
+    """Agreement beyond chance on a score such as fibrosis stage.
+
+    Parameters
+    ----------
+    data : DataFrame, one row per subject
+        Two columns with the scores of the two raters.
+    rater_1, rater_2 : str
+        Columns.
+    weights : {"quadratic", "linear", "none"}
+        Disagreement counts as the squared distance, the distance, or 1.
+    levels : sequence, optional
+        The whole scale in order. By default categories of a categorical column; for whole
+        numbers every number from the smallest to the largest seen; else the sorted values.
+    conf_level : float
+        Of the normal limits, which are not cut at 1.
+
+    Returns
+    -------
+    WeightedKappa
+        ``.table``: ``estimate, std_error, conf_low, conf_high, statistic, p_value`` (of no
+        agreement beyond chance), ``observed`` (proportion of equal scores), ``n, weights,
+        method``. ``.counts``: ``rater_1, rater_2, n`` for every pair of levels.
+
+    Notes
+    -----
+    Denominator: subjects scored by both; others are counted in ``notes``.
+    A level nobody used keeps its place on the scale: 1 and 3 are two apart.
+    When both raters give everybody the same score kappa does not exist: NaN and a note. With
+    perfect agreement the standard error is 0 and the limits are 1.
+    Source: Cohen (1968); Fleiss, Cohen and Everitt (1969) for the standard error.
+    Checked against: R vcd 1.4-11 ``Kappa`` (tests/reference/agreement.R).
+    """
+    require_conf_level(conf_level)
+    if weights not in ("quadratic", "linear", "none"):
+        msg = f"weights is quadratic, linear or none; got {weights!r}"
+        raise UsageError(msg)
+    require_columns(data, [rater_1, rater_2])
+    if "USUBJID" in data.columns:
+        require_unique(data, ["USUBJID"])
+    kept = data.dropna(subset=[rater_1, rater_2])
+    if kept.empty:
+        msg = f"no subject has both {rater_1} and {rater_2}; {len(data)} row(s) were given"
+        raise DataError(msg)
+    notes = []
+    if len(kept) < len(data):
+        lost = len(data) - len(kept)
+        notes.append(f"dropped {lost} of {len(data)} subjects: {rater_1} or {rater_2} missing")
+    scale = list(levels) if levels is not None else _scale(kept[rater_1], kept[rater_2])
+    i = pd.Categorical(kept[rater_1], categories=scale).codes
+    j = pd.Categorical(kept[rater_2], categories=scale).codes
+    outside = int((i < 0).sum() + (j < 0).sum())
+    if outside:
+        msg = f"{rater_1}, {rater_2}: {outside} score(s) are not among levels {scale}"
+        raise DataError(msg)
+    cells = np.zeros((len(scale), len(scale)))
+    np.add.at(cells, (i, j), 1)
+    numbers = _kappa(cells, weights, conf_level)
+    if np.isnan(numbers["estimate"]):
+        notes.append("no kappa: both raters gave every subject the same score")
+    n = len(kept)
+    table = pd.DataFrame(
+        [
+            {
+                **numbers, "observed": float(np.trace(cells) / n), "n": n, "weights": weights,
+                "method": "Cohen's kappa, Fleiss-Cohen-Everitt standard error",
+            }
+        ]
+    )  # fmt: skip
+    counts = pd.DataFrame(
+        [
+            {"rater_1": a, "rater_2": b, "n": int(cells[x, y])}
+            for x, a in enumerate(scale)
+            for y, b in enumerate(scale)
+        ]
+    )
+    text = (
+        f"Kappa ({weights} weights) of {rater_1} and {rater_2} on {n} subjects: "
+        f"{numbers['estimate']:.3f} ({conf_level:.0%} limits {numbers['conf_low']:.3f} to "
+        f"{numbers['conf_high']:.3f}); {np.trace(cells) / n:.0%} of scores are equal."
+    )
+    return WeightedKappa(
+        table=table,
+        counts=counts,
+        text=text,
+        settings={
+            "method": "Cohen's kappa", "weights": weights, "levels": [str(v) for v in scale],
+            "conf_level": conf_level, "n": n, "rater_1": rater_1, "rater_2": rater_2,
+        },
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _kappa(cells: np.ndarray, weights: str, conf_level: float) -> dict[str, float]:
+    names = ("estimate", "std_error", "conf_low", "conf_high", "statistic", "p_value")
+    seen = (cells.sum(axis=0) > 0) | (cells.sum(axis=1) > 0)
+    if seen.sum() < 2:
+        return dict.fromkeys(names, float("nan"))
+    fitted = cohens_kappa(cells, wt=None if weights == "none" else weights)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        estimate, error = float(fitted.kappa), float(np.sqrt(max(fitted.var_kappa, 0.0)))
+        null = float(np.sqrt(fitted.var_kappa0))
+        statistic = estimate / null if null > 0 else float("nan")
+    z = float(stats.norm.ppf((1 + conf_level) / 2))
+    p = float(2 * stats.norm.sf(abs(statistic)))
+    return dict(
+        zip(
+            names,
+            (estimate, error, estimate - z * error, estimate + z * error, statistic, p),
+            strict=True,
+        )
+    )
+
+
+def _scale(first: pd.Series, second: pd.Series) -> list[Any]:
+    for column in (first, second):
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            return list(column.cat.categories)
+    both = pd.concat([first, second])
+    values = pd.to_numeric(both, errors="coerce")
+    if (
+        values.notna().all()
+        and (values == values.round()).all()
+        and pd.api.types.is_numeric_dtype(both)
+    ):
+        return list(range(int(values.min()), int(values.max()) + 1))
+    return ordered_levels(both)
