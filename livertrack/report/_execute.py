@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from livertrack.report._source import Cell, Source
 KERNEL = "livertrack"
 #: seconds that one cell may take
 CELL_TIMEOUT = 600
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run_cells(
@@ -83,9 +85,9 @@ def run_cells(
         resources = {"metadata": {"path": str(folder)}}
         client = NotebookClient(notebook, km=manager, timeout=CELL_TIMEOUT, resources=resources)
         try:
-            client.execute(env=_environment(private), cwd=str(folder))
+            client.execute(cleanup_kc=True, env=_environment(private), cwd=str(folder))
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            raise _failure(source, by_index, notebook, error) from error
+            raise _failure(source, by_index, notebook, error) from None
     outputs: dict[str, list[Mapping[str, Any]]] = {}
     for cell, executed in zip(by_index, notebook.cells, strict=True):
         outputs.setdefault(cell.label, []).extend(executed.outputs)
@@ -127,7 +129,9 @@ def _failure(source: Source, cells: list[Cell], notebook: Any, error: Exception)
     if failed is None:
         return ReportError(f"report {source.path.name}: a cell did not finish: {error}")
     cell, output = failed
-    return ReportError(
+    reason = ReportError(
         f"report {source.path.name}: cell {cell.label!r} ({cell.place}) failed: "
         f"{output.ename}: {output.evalue}"
     )
+    reason.add_note(_COLOUR.sub("", "\n".join(output.traceback)))
+    return reason

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from livertrack.errors import MissingToolError
@@ -30,7 +30,9 @@ def find_quarto() -> str | None:
     return shutil.which("quarto")
 
 
-def quarto_pages(source: Path, formats: Sequence[str], *, python: str) -> dict[str, bytes]:
+def quarto_pages(
+    source: Path, formats: Sequence[str], *, python: str, header: Mapping[str, str]
+) -> dict[str, bytes]:
     """Render ``source`` (a working copy, parameters already inside) to each format.
 
     Quarto exits with 0 on an unresolved reference; here that is an error, as in the embedded
@@ -50,6 +52,8 @@ def quarto_pages(source: Path, formats: Sequence[str], *, python: str) -> dict[s
     pages = {}
     for wanted in formats:
         command = [program, "render", source.name, "--to", _TARGETS[wanted]]
+        for key, value in sorted(header.items()):
+            command += ["--metadata", f"{key}={value}"]
         try:
             done = subprocess.run(
                 command,

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,7 @@ def render(
     formats: Sequence[str] = FORMATS,
     renderer: Renderer = "auto",
     name: str | None = None,
+    header: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Render one .qmd; every file appears whole, and only when all of them could be made.
 
@@ -54,6 +56,8 @@ def render(
         pages of a run do not depend on a program that happens to be installed.
     name : str, optional
         Stem of the pages; default: that of the source.
+    header : mapping, optional
+        Header keys that replace those of the source, e.g. ``title``.
 
     Returns
     -------
@@ -70,12 +74,14 @@ def render(
     """
     _check_formats(formats)
     report = read_source(source)
+    if header:
+        report = replace(report, header={**report.header, **header})
     assignments = bind_parameters(report, params or {})
     with tempfile.TemporaryDirectory(prefix="livertrack-report-") as place:
         work = Path(place).resolve()
         _copy_sources(report, work)
         if _choose(renderer) == "quarto":
-            pages = _by_quarto(report, assignments, formats, work)
+            pages = _by_quarto(report, assignments, formats, work, header or {})
         else:
             pages = _embedded(report, assignments, formats, work)
         return _publish(pages, work, Path(out), name or report.path.stem)
@@ -124,7 +130,11 @@ def _embedded(
 
 
 def _by_quarto(
-    report: Source, assignments: str, formats: Sequence[str], work: Path
+    report: Source,
+    assignments: str,
+    formats: Sequence[str],
+    work: Path,
+    header: Mapping[str, str],
 ) -> dict[str, bytes]:
     copy = work / report.path.name
     cell = next((cell for cell in report.cells if cell.is_parameters), None)
@@ -133,7 +143,7 @@ def _by_quarto(
         copy.write_text(
             text.replace(cell.code, f"{cell.code}\n{assignments}", 1), encoding="utf-8"
         )
-    return quarto_pages(copy, formats, python=sys.executable)
+    return quarto_pages(copy, formats, python=sys.executable, header=header)
 
 
 def _publish(pages: Mapping[str, bytes], work: Path, out: Path, name: str) -> list[Path]:

@@ -1,0 +1,75 @@
+"""Which figure shows which result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from livertrack._views import frame_of
+from livertrack.errors import UsageError
+from livertrack.figures.agreement import bland_altman_plot
+from livertrack.figures.consort import consort
+from livertrack.figures.forest import estimates_by, forest
+from livertrack.figures.pathways import pathway_matrix
+from livertrack.figures.signatures import signature_trajectories
+from livertrack.figures.survival import kaplan_meier_curve
+
+
+def plot_result(result: Any, **options: Any) -> Any:
+    """Draw a result, live or read back from its ARD, in the way of its endpoint.
+
+    Parameters
+    ----------
+    result : Result or StoredResult
+    **options
+        Passed to the function of the endpoint, e.g. ``arms`` for their order.
+
+    Returns
+    -------
+    Axes or ndarray of Axes
+
+    Raises
+    ------
+    UsageError
+        There is no figure for this endpoint.
+    """
+    draw = _FIGURES.get(result.context)
+    if draw is None:
+        msg = f"no figure shows {result.context!r}; there are figures of {', '.join(_FIGURES)}"
+        raise UsageError(msg)
+    return draw(result, **options)
+
+
+def model_figure(result: Any, **options: Any) -> Any | None:
+    """Draw adjusted means (or differences) over the visits; None with a single visit."""
+    frame = frame_of(result, "lsmeans")
+    frame = frame if len(frame) else frame_of(result, "table")
+    visit = next((c for c in ("AVISIT", "visit") if c in frame.columns), None)
+    if visit is None or frame[visit].nunique() < 2:
+        return None
+    options["order"] = options.pop("visits", None)
+    return _lsmeans(result, **options)
+
+
+def _lsmeans(result: Any, **options: Any) -> Any:
+    """LS means where the result has them, else its contrasts, over visits where it has some."""
+    frame = frame_of(result, "lsmeans")
+    frame = frame if len(frame) else frame_of(result, "table")
+    arm = str(result.settings.get("arm", "arm"))
+    arm = arm if arm in frame.columns else "arm"
+    visit = next((c for c in ("AVISIT", "visit") if c in frame.columns), None)
+    if visit is None:
+        frame, visit = frame.assign(visit=""), "visit"
+    return estimates_by(frame, by=visit, arm=arm, **options)
+
+
+_FIGURES: dict[str, Callable[..., Any]] = {
+    "separation": forest,
+    "change_pathways": pathway_matrix,
+    "disposition": consort,
+    "signature_summary": signature_trajectories,
+    "kaplan_meier": kaplan_meier_curve,
+    "ancova": _lsmeans,
+    "mmrm": _lsmeans,
+    "bland_altman": bland_altman_plot,
+}

@@ -1,0 +1,108 @@
+"""What the cells of a report write with: sentences, tables and figures of one run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from livertrack._files import write_text
+from livertrack.figures import figure_of, save_figure
+from livertrack.report._errors import ReportError
+from livertrack.report.run import Run, load_run
+from livertrack.tables import Table
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|$~^@])")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+def plain(text: str) -> str:
+    """Escape what Markdown would take for markup: the text appears as it is."""
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+class Page:
+    """Writes Markdown to the output of the cell (``output: asis``), files beside the report.
+
+    Every table is also written to ``tables/`` (csv, html) and every figure to ``figures/`` (svg,
+    png), under the working directory of the report; the renderer moves both to the run.
+
+    Attributes
+    ----------
+    run : Run
+    """
+
+    def __init__(self, run: Run, *, write: Callable[[str], Any] = print) -> None:
+        self.run = run
+        self._write = write
+        self._used: set[str] = set()
+
+    def md(self, text: str) -> None:
+        """Write Markdown as it is."""
+        self._write(f"\n{text.strip()}\n")
+
+    def say(self, *sentences: str) -> None:
+        """Write a paragraph of plain text; markup in it is shown, not obeyed."""
+        self.md(plain(" ".join(sentence for sentence in sentences if sentence)))
+
+    def bullets(self, items: Iterable[str]) -> None:
+        """Write a list of Markdown items."""
+        self.md("\n".join(f"- {item}" for item in items))
+
+    def heading(self, text: str, *, label: str = "", level: int = 1) -> None:
+        """Write a heading; ``label`` (``sec-...``) makes it a target of references."""
+        anchor = f" {{#{label}}}" if label else ""
+        self.md(f"{'#' * level} {text}{anchor}")
+
+    def notes(self, *notes: str) -> None:
+        """Write footnotes under a table or figure."""
+        kept = [note for note in notes if note]
+        if kept:
+            self.md("::: {.notes}\n" + "\n\n".join(plain(note) for note in kept) + "\n:::")
+
+    def table(self, name: str, table: Table) -> None:
+        """Show a table as ``@tbl-name``, with its caption and footnotes."""
+        self._claim(f"tbl-{name}")
+        write_text(Path("tables") / f"{name}.csv", table.csv())
+        write_text(Path("tables") / f"{name}.html", table.page())
+        self.md(
+            f"::: {{#tbl-{name}}}\n```{{=html}}\n{table.html()}\n```\n\n{plain(table.title)}.\n:::"
+        )
+        self.notes(*table.footnotes)
+
+    def figure(
+        self, name: str, drawn: Any, *, caption: str, alt: str, notes: Iterable[str] = ()
+    ) -> None:
+        """Show what a function of `livertrack.figures` drew, as ``@fig-name``.
+
+        Parameters
+        ----------
+        name : str
+            Name of the files and, after ``fig-``, of the reference.
+        drawn : Axes, array of Axes or Figure
+        caption, alt : str
+            Plain text; ``alt`` says what a reader who does not see the figure must know.
+        notes : iterable of str
+            Denominators and method, below the figure.
+        """
+        self._claim(f"fig-{name}")
+        width = min(1.0, figure_of(drawn).get_size_inches()[0] / 7.2)
+        svg, _ = save_figure(drawn, Path("figures"), name)
+        quoted = alt.replace("\\", "").replace('"', "'")
+        self.md(
+            f"![{plain(caption)}]({svg.as_posix()})"
+            f'{{#fig-{name} fig-alt="{quoted}" width={width:.0%}}}'
+        )
+        self.notes(*notes)
+
+    def _claim(self, label: str) -> None:
+        if label in self._used or not _NAME.fullmatch(label):
+            msg = f"report: the label {label!r} is used twice or is not lower case with dashes"
+            raise ReportError(msg)
+        self._used.add(label)
+
+
+def open_page(run: str | Path) -> Page:
+    """Open a run folder for a report."""
+    return Page(load_run(run))

@@ -1,0 +1,207 @@
+"""Everything a report may know about a run: what lies in OUT, read back, nothing computed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+
+from livertrack._results import StoredResult, ard_result
+from livertrack.dictionary import describe_parameter
+from livertrack.report._errors import ReportError
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    out : Path
+        The folder.
+    plan : mapping
+        ``plan.json``: the plan with its defaults filled in.
+    results : tuple of StoredResult
+        One per analysis and variable, analyses in plan order.
+    failed : mapping of str to str
+        Analyses that could not be computed, with the reason.
+    provenance : mapping
+        ``provenance.json`` (or the finished manifest): hashes, seed, versions.
+    """
+
+    out: Path
+    plan: Mapping[str, Any]
+    results: tuple[StoredResult, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def find(self, *contexts: str) -> list[StoredResult]:
+        """Results of these endpoints, in plan order."""
+        return [result for result in self.results if result.context in contexts]
+
+    def first(self, *contexts: str) -> StoredResult | None:
+        """First result of these endpoints, if there is one."""
+        return next(iter(self.find(*contexts)), None)
+
+    def analysis(self, name: str) -> Mapping[str, Any]:
+        """The plan's entry of an analysis; empty for the descriptive ones."""
+        listed = self.plan.get("analyses") or []
+        return next((entry for entry in listed if entry["id"] == name), {})
+
+    def adam(self, name: str) -> pd.DataFrame | None:
+        """A dataset of the run (``admri``, ``adpath``, ``adscan``, ...); None where absent."""
+        path = self.out / "adam" / f"{name}.parquet"
+        return pd.read_parquet(path) if path.is_file() else None
+
+    @property
+    def maps(self) -> tuple[Path, ...]:
+        """The label maps, by name."""
+        return tuple(sorted((self.out / "maps").glob("*_dseg.nii.gz")))
+
+    @cached_property
+    def vocabulary_card(self) -> dict[str, Any] | None:
+        """Arrays of ``vocabulary.safetensors`` and its settings (key ``settings``); or None."""
+        path = self.out / "vocabulary.safetensors"
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="numpy") as stream:
+                card: dict[str, Any] = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+                metadata = stream.metadata() or {}
+        except (SafetensorError, OSError) as error:
+            msg = f"report: {path.name} cannot be read: {error}"
+            raise ReportError(msg) from error
+        card["settings"] = json.loads(next(iter(metadata.values()), "{}"))
+        return card
+
+    @property
+    def arms(self) -> list[str]:
+        """Arms in the order of the plan."""
+        return list(self.plan["data"]["arms"])
+
+    @property
+    def visits(self) -> list[str]:
+        """Visits in the order of the plan."""
+        return list(self.plan["data"]["visits"])
+
+    @property
+    def reference(self) -> str:
+        """The arm that others are compared with."""
+        return str(self.plan["data"]["reference"])
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the plan says that the data are simulated."""
+        return bool(self.plan["study"].get("simulated", False))
+
+    @property
+    def has_imaging(self) -> bool:
+        """Whether the run made tissue types."""
+        return self.plan.get("imaging") is not None and self.adam("admri") is not None
+
+    def label(self, parameter: str) -> str:
+        """What a measure is called, with its unit where the run states it."""
+        stated = self.provenance.get("parameters", {})
+        if parameter in stated:
+            return str(stated[parameter])
+        if parameter.startswith("TV") and parameter[2:].isdigit():
+            return f"Tissue type {int(parameter[2:])}"
+        known = describe_parameter(parameter)
+        return known.title if known is not None else parameter
+
+    @property
+    def stated_labels(self) -> dict[str, str]:
+        """Measures that the run itself names, by PARAMCD."""
+        return {str(k): str(v) for k, v in self.provenance.get("parameters", {}).items()}
+
+    @property
+    def type_labels(self) -> dict[str, str]:
+        """Tissue types by PARAMCD."""
+        records = self.adam("admri")
+        names = sorted(records["PARAMCD"].unique()) if records is not None else []
+        return {name: self.label(name) for name in names}
+
+    def labels(self, results: Sequence[StoredResult]) -> dict[str, str]:
+        """What the measures of some results are called."""
+        return {result.variable: self.label(result.variable) for result in results}
+
+    def all_labels(self) -> dict[str, str]:
+        """What every measure of the run is called."""
+        return {**self.labels(self.results), **self.type_labels, **self.stated_labels}
+
+    def time_label(self, parameter: str) -> str:
+        """Label of a time axis: the unit where the name of the event states it."""
+        match = re.search(r"\(([^()]*)\)\s*$", self.label(parameter))
+        return f"Time ({match[1]})" if match else "Time"
+
+
+def load_run(out: str | Path) -> Run:
+    """Read a run folder.
+
+    Parameters
+    ----------
+    out : path
+        Folder that `livertrack run` wrote.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ReportError
+        The folder holds no run: there is no ``plan.json``.
+    """
+    out = Path(out)
+    if not (out / "plan.json").is_file():
+        msg = f"report: {out} holds no run (no plan.json); make one with `livertrack run`"
+        raise ReportError(msg)
+    plan = _json(out / "plan.json")
+    facts = next(
+        (out / n for n in ("provenance.json", "manifest.json") if (out / n).is_file()), None
+    )
+    results, failed = _results(out / "ard", plan)
+    return Run(
+        out=out,
+        plan=plan,
+        results=results,
+        failed=failed,
+        provenance=_json(facts) if facts is not None else {},
+    )
+
+
+def _results(
+    folder: Path, plan: Mapping[str, Any]
+) -> tuple[tuple[StoredResult, ...], dict[str, str]]:
+    order = {entry["id"]: place for place, entry in enumerate(plan.get("analyses") or [])}
+    results: list[StoredResult] = []
+    failed: dict[str, str] = {}
+    for file in sorted(folder.glob("*.parquet")):
+        ard = pd.read_parquet(file)
+        for _, part in ard.groupby(["analysis", "variable"], sort=False):
+            errors = part[part["frame"] == "error"]
+            if errors.empty:
+                results.append(ard_result(part))
+            else:
+                failed[str(part["analysis"].iloc[0])] = str(errors["stat_chr"].iloc[0])
+    results.sort(key=lambda result: order.get(result.analysis, -1))
+    return tuple(results), failed
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"report: {path.name} cannot be read: {error}"
+        raise ReportError(msg) from error
+    if not isinstance(value, dict):
+        msg = f"report: {path.name} is not a JSON object"
+        raise ReportError(msg)
+    return value

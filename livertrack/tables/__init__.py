@@ -1,0 +1,77 @@
+"""Results -> formatted tables. Rounding happens here and nowhere else; nothing is computed."""
+
+from livertrack.tables._format import (
+    confidence,
+    count_percent,
+    digits_for,
+    integer,
+    interval,
+    limits,
+    number,
+    p_value,
+    percent,
+)
+from livertrack.tables._table import Row, Table, grouped
+from livertrack.tables.comparisons import (
+    comparison_table,
+    contrast_table,
+    responder_table,
+    separation_table,
+)
+from livertrack.tables.descriptive import (
+    baseline_summary,
+    disposition_table,
+    scan_measure_table,
+    scan_table,
+    signature_table,
+)
+from livertrack.tables.events import event_comparison_table, event_table
+from livertrack.tables.methods import (
+    ENDPOINTS,
+    SCAN_MEASURES,
+    limitations,
+    methods_paragraphs,
+    provenance_table,
+    responder_rule,
+)
+from livertrack.tables.pathways import net_change_table, pathway_table
+from livertrack.tables.plan import analysis_table, estimand_table
+from livertrack.tables.sentences import contrast_sentences, separation_sentence
+
+__all__ = [
+    "ENDPOINTS",
+    "Row",
+    "SCAN_MEASURES",
+    "Table",
+    "analysis_table",
+    "baseline_summary",
+    "comparison_table",
+    "confidence",
+    "contrast_sentences",
+    "contrast_table",
+    "count_percent",
+    "digits_for",
+    "disposition_table",
+    "estimand_table",
+    "event_comparison_table",
+    "event_table",
+    "grouped",
+    "integer",
+    "interval",
+    "limitations",
+    "limits",
+    "methods_paragraphs",
+    "net_change_table",
+    "number",
+    "p_value",
+    "pathway_table",
+    "percent",
+    "provenance_table",
+    "responder_rule",
+    "responder_table",
+    "scan_measure_table",
+    "scan_table",
+    "separation_sentence",
+    "separation_table",
+    "signature_table",
+]

@@ -1,0 +1,246 @@
+"""Tables of arms compared: separation, adjusted means, responders, events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from livertrack._views import benefit, frame_of, order_of, variable_of
+from livertrack.tables._format import (
+    confidence,
+    digits_for,
+    integer,
+    interval,
+    number,
+    p_value,
+    percent,
+)
+from livertrack.tables._table import Row, Table, grouped
+
+Labels = Mapping[str, str]
+_SEPARATION = (
+    "arm", "n_arm", "n_ref", "n_missing", "mean_arm", "mean_ref", "g", "g_low", "g_high", "auc",
+    "auc_low", "auc_high",
+)  # fmt: skip
+_CONTRAST = (
+    "estimate", "conf_low", "conf_high", "p_value", "n_arm", "n_ref",
+)  # fmt: skip
+
+
+def separation_table(
+    results: Sequence[Any], *, arms: Sequence[str] = (), labels: Labels | None = None
+) -> Table:
+    """Standardised separation by measure and arm, from `separation` results (one per measure)."""
+    level = _level(results)
+    groups = []
+    for result in results:
+        measure = variable_of(result)
+        frame = frame_of(result, "table", _SEPARATION)
+        digits = digits_for([*frame["mean_arm"], *frame["mean_ref"]])
+        rows = [
+            Row(
+                str(row["arm"]),
+                (
+                    f"{integer(row['n_arm'])} / {integer(row['n_ref'])}",
+                    number(row["mean_arm"], digits),
+                    number(row["mean_ref"], digits),
+                    interval(row["g"], row["g_low"], row["g_high"]),
+                    interval(row["auc"], row["auc_low"], row["auc_high"]),
+                ),
+            )
+            for row in _ordered(frame, "arm", arms)
+        ]
+        way = benefit(measure)
+        heading = (labels or {}).get(measure, measure) + (f", {way}" if way else "")
+        groups.append((heading, rows))
+    first = results[0].settings if results else {}
+    return Table(
+        title="Separation of each arm from "
+        f"{first.get('reference', 'the reference')}, by measure",
+        stub="Measure and arm",
+        headers=(
+            "N arm / reference", "Mean, arm", "Mean, reference",
+            f"Hedges g ({level} CI)", f"AUC ({level} CI)",
+        ),
+        rows=grouped(groups),
+        footnotes=(
+            f"N: subjects with the value ({_value(first)}). Positive g and AUC above 0.5: the arm "
+            "lies higher than the reference, whatever is good for the subject.",
+            *_method(results),
+        ),
+        empty="No measure could be compared.",
+    )  # fmt: skip
+
+
+def comparison_table(
+    results: Sequence[Any], *, labels: Labels | None = None, metric: str = "auc"
+) -> Table:
+    """Paired differences of separation between two measures, from `compare_separation`."""
+    columns = (
+        "arm", "measure_1", "measure_2", "metric", "estimate_1", "estimate_2", "difference",
+        "conf_low", "conf_high", "p_value", "n",
+    )  # fmt: skip
+    names = labels or {}
+    rows: list[tuple[str, list[Row]]] = []
+    for result in results:
+        frame = frame_of(result, "table", columns)
+        frame = frame[frame["metric"].astype(str) == metric]
+        for arm in order_of([*frame["arm"]]):
+            members = [
+                Row(
+                    f"{names.get(row['measure_1'], row['measure_1'])} v "
+                    f"{names.get(row['measure_2'], row['measure_2'])}",
+                    (
+                        integer(row["n"]), number(row["estimate_1"]), number(row["estimate_2"]),
+                        interval(row["difference"], row["conf_low"], row["conf_high"]),
+                        p_value(row["p_value"]),
+                    ),
+                )
+                for row in frame[frame["arm"] == arm].to_dict("records")
+            ]  # fmt: skip
+            rows.append((arm, members))
+    what = {"auc": "AUC", "g": "|g|"}.get(metric, metric)
+    return Table(
+        title=f"Which measure separates the arms better: paired differences of {what}",
+        stub="Arm and pair of measures",
+        headers=(
+            "N", "First", "Second", f"Difference ({_level(results)} CI)", "p",
+        ),
+        rows=grouped(rows),
+        footnotes=(
+            "N: subjects of the arm and the reference with both measures. A positive difference: "
+            "the first measure separates better. Without a stated direction a measure counts as "
+            "max(AUC, 1 − AUC).",
+            *_method(results),
+        ),
+        empty="No pair of measures could be compared.",
+    )  # fmt: skip
+
+
+def contrast_table(
+    results: Sequence[Any], *, arms: Sequence[str] = (), labels: Labels | None = None
+) -> Table:
+    """Differences of adjusted means from the reference, from `ancova` or `mmrm` contrasts."""
+    groups = []
+    for result in results:
+        measure = variable_of(result)
+        frame = frame_of(result, "table", _CONTRAST)
+        arm = str(result.settings.get("arm", "arm"))
+        arm = arm if arm in frame.columns else "arm"
+        by = [c for c in ("AVISIT", "visit", "by") if c in frame.columns]
+        digits = digits_for([*frame["estimate"], *frame["conf_low"], *frame["conf_high"]])
+        rows = [
+            Row(
+                ", ".join([*(str(row[c]) for c in by), f"{row[arm]} minus {row['reference']}"]),
+                (
+                    f"{integer(row['n_arm'])} / {integer(row['n_ref'])}",
+                    interval(row["estimate"], row["conf_low"], row["conf_high"], digits),
+                    p_value(row["p_value"]),
+                ),
+            )
+            for row in _ordered(frame, arm, arms, by=by)
+        ]
+        way = benefit(measure)
+        heading = (labels or {}).get(measure, measure) + (f", {way}" if way else "")
+        groups.append((heading, rows))
+    return Table(
+        title="Adjusted differences from the reference arm",
+        stub="Measure and comparison",
+        headers=("N arm / reference", f"Difference ({_level(results)} CI)", "p"),
+        rows=grouped(groups),
+        footnotes=(
+            "In the unit of the measure. N: subjects in the model. A positive difference: higher "
+            "than the reference.",
+            *_method(results),
+        ),
+        empty="No model could be fitted.",
+    )
+
+
+def responder_table(
+    results: Sequence[Any], *, arms: Sequence[str] = (), labels: Labels | None = None
+) -> Table:
+    """Differences in responder proportions, from `risk_difference` results."""
+    groups = []
+    for result in results:
+        measure = variable_of(result)
+        frame = frame_of(result, "table", (*_CONTRAST, "arm"))
+        rows = [
+            Row(
+                str(row["arm"]),
+                (
+                    _share(row, "arm"), _share(row, "ref"),
+                    interval(
+                        _hundred(row["estimate"]), _hundred(row["conf_low"]),
+                        _hundred(row["conf_high"]), 1,
+                    ),
+                    p_value(row["p_value"]),
+                ),
+            )
+            for row in _ordered(frame, "arm", arms)
+        ]  # fmt: skip
+        groups.append(((labels or {}).get(measure, measure), rows))
+    return Table(
+        title="Responders: difference in proportions from the reference arm",
+        stub="Response and arm",
+        headers=(
+            "Responders, arm", "Responders, reference",
+            f"Difference, percentage points ({_level(results)} CI)", "p",
+        ),
+        rows=grouped(groups),
+        footnotes=("Denominator: subjects counted in the column.", *_method(results)),
+        empty="No responder analysis could be computed.",
+    )  # fmt: skip
+
+
+def _share(row: Mapping[str, Any], which: str) -> str:
+    n = row.get(f"n_{which}")
+    for name in (f"responders_{which}", f"events_{which}", f"x_{which}", f"r_{which}"):
+        if name in row:
+            return f"{integer(row[name])} of {integer(n)}"
+    for name in (f"proportion_{which}", f"p_{which}", f"rate_{which}"):
+        if name in row:
+            return f"{percent(row[name])} of {integer(n)}"
+    return f"N = {integer(n)}"
+
+
+def _hundred(value: Any) -> Any:
+    return value if value is None or isinstance(value, str) else 100 * value
+
+
+def _value(settings: Mapping[str, Any]) -> str:
+    words = {"CHG": "change from baseline", "AVAL": "value at the visit"}
+    return words.get(str(settings.get("value", "")), str(settings.get("value", "value")))
+
+
+def _level(results: Sequence[Any]) -> str:
+    levels = [r.settings["conf_level"] for r in results if "conf_level" in r.settings]
+    return confidence(levels[0]) if levels else "95 %"
+
+
+def _method(results: Sequence[Any]) -> tuple[str, ...]:
+    """Distinct methods and notes of the results, as footnotes."""
+    methods = dict.fromkeys(str(r.settings.get("method", "")) for r in results)
+    notes = dict.fromkeys(
+        f"{variable_of(r)}: {note}" if variable_of(r) else note
+        for r in results
+        for note in r.notes
+    )
+    return (*(f"Method: {method}." for method in methods if method), *notes)
+
+
+def _ordered(
+    frame: pd.DataFrame, arm: str, arms: Sequence[str], by: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    if arm not in frame.columns:
+        return []
+    places = {name: place for place, name in enumerate(order_of([*frame[arm]], arms))}
+    keys = pd.DataFrame({"arm": frame[arm].astype(str).map(places)})
+    for column in by:
+        keys.insert(
+            0, column, frame[column].map({v: i for i, v in enumerate(frame[column].unique())})
+        )
+    order = keys.sort_values(list(keys.columns), kind="stable").index
+    return frame.loc[order].to_dict("records")  # type: ignore[return-value]

@@ -1,0 +1,192 @@
+"""The methods text, made of the plan: what is not in the plan is not said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from livertrack.tables._format import confidence
+from livertrack.tables._table import Row, Table, grouped
+
+#: endpoint -> what a reader calls it
+ENDPOINTS = {
+    "ancova": "Analysis of covariance", "mmrm": "Mixed model for repeated measures",
+    "separation": "Separation", "compare_separation": "Separation compared",
+    "change_pathways": "Change pathways", "biopsy_prediction": "Biopsy prediction",
+    "risk_difference": "Responders", "responders": "Responders", "kaplan_meier": "Kaplan-Meier",
+    "log_rank": "Log-rank test", "cox": "Cox model", "rmst": "Restricted mean survival time",
+}  # fmt: skip
+#: quality measures of a scan -> what a reader calls them
+SCAN_MEASURES = {
+    "NVOX": "Liver voxels", "VOLML": "Liver volume (mL)", "SNR": "Signal-to-noise ratio",
+    "DICE": "Overlap with the baseline liver after registration (Dice)",
+}  # fmt: skip
+_METHOD = {
+    "joint": "a network that learns to encode and to cluster image patches at once",
+    "dcn": "a deep clustering network that reconstructs image patches and clusters their codes",
+    "kmeans": "k-means on image patches",
+}
+_STANDARD = {
+    "reference": "scaled by a reference tissue",
+    "tail": "scaled by the upper tail of its intensities",
+    "none": "left as acquired",
+}
+_WAYS = {
+    "rigid": "aligned rigidly on the liver", "deformable": "aligned by a deformation of the liver",
+    "none": "not aligned: pathways are the least change that explains both signatures",
+}  # fmt: skip
+#: one sentence per endpoint, in the words of a methods section; keys are contexts of the plan
+_SENTENCES = {
+    "ancova": "Changes from baseline were compared by analysis of covariance with the formula "
+    "`{formula}`; adjusted means are averaged over the other factors with equal weights.",
+    "mmrm": "Changes at all visits were compared by a mixed model for repeated measures, "
+    "`{formula}`, fitted by restricted maximum likelihood with {df} degrees of freedom.",
+    "separation": "Separation of each arm from the reference is given as Hedges g with exact "
+    "noncentral-t limits [@hedges1981] and as AUC with DeLong limits [@delong1988]; bootstrap "
+    "limits resample subjects within arms ({n_boot} resamples).",
+    "compare_separation": "Measures were compared with each other on subjects who have both, by a "
+    "paired bootstrap of subjects ({n_boot} resamples) and the paired DeLong test; scores made of "
+    "several measures were fitted without the subjects they score.",
+    "change_pathways": "Pathways were compared with the reference by random relabelling of arms "
+    "within strata ({n_perm} permutations); p-values are adjusted over all tested pathways by "
+    "step-down max-T [@westfall1993].",
+    "biopsy_prediction": "Biopsy features were predicted by nested cross-validation ({n_folds} "
+    "folds, {n_repeats} repeat(s)) grouped by subject: every choice is made inside the training "
+    "folds, and each subject is predicted by models that never saw that subject.",
+    "risk_difference": "Proportions of responders were compared by the {method} method; a missing "
+    "value counts as {missing}.",
+    "kaplan_meier": "Times to event are shown as Kaplan-Meier estimates with log-log limits.",
+    "log_rank": "They were compared by the log-rank test.",
+    "cox": "Hazard ratios are from a Cox model, `{formula}`, with {ties} handling of ties.",
+    "rmst": "Restricted mean times are up to {tau}.",
+}
+
+
+def methods_paragraphs(plan: Mapping[str, Any]) -> list[str]:
+    """Markdown paragraphs: design, imaging, statistics; with citations of ``references.bib``."""
+    data = plan["data"]
+    others = [arm for arm in data["arms"] if arm != data["reference"]]
+    strata = ", ".join(data.get("strata") or [])
+    paragraphs = [
+        f"**Design.** {', '.join(others)} {'is' if len(others) == 1 else 'are'} compared with "
+        f"{data['reference']} at {', '.join(v for v in data['visits'] if v != data['baseline'])}; "
+        f"baseline is {data['baseline']}. The analysed population is "
+        + (f"flagged by `{data['population']}`" if data.get("population") else "all subjects")
+        + (f"; randomisation was stratified by {strata}." if strata else ".")
+    ]
+    if plan.get("imaging"):
+        paragraphs.append(_imaging(plan["imaging"]))
+    paragraphs.append(_statistics(plan))
+    return paragraphs
+
+
+def _imaging(settings: Mapping[str, Any]) -> str:
+    spacing = " × ".join(f"{value:g}" for value in settings.get("spacing_mm", ()))
+    bias = "corrected for the bias field (N4)" if settings.get("bias_field") == "n4" else "used"
+    return (
+        f"**Imaging.** The sequences {', '.join(settings['sequences'])} were resampled to "
+        f"{spacing} mm, {bias} and {_STANDARD.get(settings.get('standardise', ''), 'standardised')}"
+        f". The tissue vocabulary has {settings['n_types']} types, learned by "
+        f"{_METHOD.get(settings.get('method', ''), settings.get('method', ''))}, after "
+        "@perkonigg2020 and @perkonigg2025; it does not know the arms. Each liver voxel gets one "
+        "type. Scans with fewer than "
+        f"{settings.get('min_voxels', 0)} liver voxels are not analysed. For pathways, visits "
+        f"were {_WAYS.get(settings.get('correspondence', ''), 'aligned')}."
+    )
+
+
+def _statistics(plan: Mapping[str, Any]) -> str:
+    sentences = []
+    for analysis in plan.get("analyses") or []:
+        template = _SENTENCES.get(analysis["endpoint"])
+        if template is None:
+            continue
+        options = {
+            key: str(value).replace("{arm}", plan["data"].get("arm", "TRT01P"))
+            for key, value in (analysis.get("options") or {}).items()
+        }
+        sentence = template.format_map(_Known(options))
+        if sentence not in sentences:
+            sentences.append(sentence)
+    multiplicity = plan.get("multiplicity")
+    if multiplicity and multiplicity.get("family"):
+        sentences.append(
+            f"The family of {', '.join(multiplicity['family'])} is adjusted by the "
+            f"{multiplicity['method']} procedure."
+        )
+    level = confidence(plan.get("conf_level", 0.95))
+    sentences.append(f"Intervals are two-sided with confidence level {level}.")
+    return "**Statistics.** " + " ".join(sentences)
+
+
+class _Known(dict[str, str]):
+    """Options of the plan; what a plan leaves open is said to be the default."""
+
+    def __missing__(self, key: str) -> str:
+        return "the default"
+
+
+def limitations(plan: Mapping[str, Any]) -> list[str]:
+    """Markdown items that every reader of these results should weigh."""
+    items = []
+    if plan["study"].get("simulated"):
+        items.append("The data are simulated: the results say nothing about any treatment.")
+    if plan.get("imaging"):
+        items += [
+            "A tissue type is a pattern of image texture and intensity, not a histological finding; "
+            "its relation to biopsy is shown where biopsies exist, and nowhere assumed.",
+            "The shares of a signature add up to one: a fall of one type is a rise of others, and "
+            "tests of single types are not independent.",
+            "Pathways depend on how well two scans are aligned; misalignment looks like change in "
+            "every arm, which is why arms are compared with each other and not with zero.",
+        ]
+    if any(a["endpoint"] == "biopsy_prediction" for a in plan.get("analyses") or []):
+        items.append(
+            "Biopsy scores carry sampling and reader error, which limits how well anything can "
+            "predict them; predictions were made within this trial and await another cohort."
+        )
+    if not plan.get("multiplicity"):
+        items.append(
+            "The plan names no family of primary analyses: p-values are adjusted within an analysis "
+            "where that is said, and not across analyses."
+        )
+    items.append(
+        "Subjects without a value at a visit are left out of that visit's comparison unless the "
+        "model or the estimand handles them; the counts stand beside each result."
+    )
+    return items
+
+
+def provenance_table(facts: Mapping[str, Any]) -> Table:
+    """Plan hash, inputs, seed, threads and versions of a run."""
+    run = [
+        Row("Study", (str(facts.get("study", "–")),)),
+        Row("Hash of the plan (SHA-256)", (str(facts.get("plan_hash", "–")),)),
+        Row("Input files, each with its SHA-256 in the manifest",
+            (str(len(facts.get("inputs", {}))),)),
+        Row("Seed", (str(facts.get("seed", "–")),)),
+        Row("Threads", (str(facts.get("threads", "–")),)),
+    ]  # fmt: skip
+    versions = [Row(str(k), (str(v),)) for k, v in sorted(facts.get("versions", {}).items())]
+    return Table(
+        title="Where the numbers come from",
+        stub="Fact",
+        headers=("Value",),
+        rows=grouped([("Run", run), ("Versions", versions)]),
+        text_columns=(0,),
+        empty="The run holds no provenance.",
+    )
+
+
+def responder_rule(options: Mapping[str, Any]) -> str:
+    """Say what makes a responder, from the options of a `risk_difference` analysis."""
+    measure = {
+        "PCHG": "a relative change from baseline", "CHG": "a change from baseline",
+        "AVAL": "a value",
+    }.get(str(options.get("measure", "")), "")  # fmt: skip
+    unit = " %" if options.get("measure") == "PCHG" else ""
+    if measure and options.get("below") is not None:
+        return f"{measure} of {options['below']:g}{unit} or less".replace("-", "−")
+    if measure and options.get("above") is not None:
+        return f"{measure} of {options['above']:g}{unit} or more".replace("-", "−")
+    return ""

@@ -1,0 +1,81 @@
+"""Plain sentences for a reader who does not read tables, made of the numbers of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from livertrack._views import BENEFIT, frame_of, order_of, rows_of, variable_of
+from livertrack.tables._format import confidence, digits_for, interval, number, p_value
+
+
+def contrast_sentences(
+    result: Any, *, label: str, arms: Sequence[str] = (), visit: str | None = None
+) -> list[str]:
+    """Say how far each arm moved from the reference, and whether that is good.
+
+    Parameters
+    ----------
+    result : an `ancova` result or `mmrm` contrasts
+    label : str
+        What the measure is called, with its unit.
+    visit : str, optional
+        Only the contrasts of this visit; otherwise all of them.
+    """
+    frame = frame_of(
+        result, "table", ("reference", "estimate", "conf_low", "conf_high", "p_value")
+    )
+    arm = str(result.settings.get("arm", "arm"))
+    arm = arm if arm in frame.columns else "arm"
+    if visit is not None and "AVISIT" in frame.columns:
+        frame = frame[frame["AVISIT"].astype(str) == visit]
+    level = confidence(result.settings.get("conf_level", 0.95))
+    digits = digits_for([*frame["estimate"], *frame["conf_low"], *frame["conf_high"]])
+    rows = rows_of(frame)
+    places = order_of([row[arm] for row in rows], arms)
+    rows.sort(key=lambda row: places.index(str(row[arm])))
+    sentences = []
+    for row in rows:
+        head = f"{label}, {row[arm]} minus {row['reference']}"
+        if "AVISIT" in row:
+            head += f" at {row['AVISIT']}"
+        if row["estimate"] != row["estimate"]:
+            sentences.append(f"{head}: not estimable.")
+            continue
+        shown = interval(row["estimate"], row["conf_low"], row["conf_high"], digits)
+        shown = shown.replace("(", f"({level} CI ", 1)
+        tail = _favours(variable_of(result), row, arm)
+        sentences.append(f"{head}: {shown}, p {_relation(row['p_value'])}{tail}.")
+    return sentences
+
+
+def separation_sentence(results: Sequence[Any], *, arm: str, labels: Any) -> str:
+    """Name the measures that separate an arm most clearly, by AUC away from one half."""
+    found = []
+    for result in results:
+        for row in rows_of(frame_of(result, "table", ("arm", "auc", "auc_low", "auc_high", "g"))):
+            if str(row["arm"]) == arm and row["auc"] == row["auc"]:
+                found.append((abs(row["auc"] - 0.5), variable_of(result), row))
+    if not found:
+        return f"{arm}: no measure could be compared."
+    found.sort(key=lambda item: (-item[0], item[1]))
+    parts = []
+    for _, measure, row in found[:3]:
+        way = "higher" if row["auc"] > 0.5 else "lower"
+        shown = interval(row["auc"], row["auc_low"], row["auc_high"])
+        parts.append(f"{labels(measure)} ({way}; AUC {shown}; g {number(row['g'])})")
+    reference = results[0].settings.get("reference", "the reference")
+    return f"{arm} v {reference}, the measures furthest apart: {'; '.join(parts)}."
+
+
+def _relation(p: Any) -> str:
+    text = p_value(p)
+    return text if text[0] in "<>" else f"= {text}"
+
+
+def _favours(measure: str, row: dict[str, Any], arm: str) -> str:
+    way = BENEFIT.get(measure)
+    if way is None or not row["p_value"] <= 0.05:
+        return ""
+    good = (row["estimate"] < 0) == (way == "lower")
+    return f"; {way} is better, in favour of {row[arm] if good else row['reference']}"
