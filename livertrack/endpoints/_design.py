@@ -27,6 +27,8 @@ from livertrack.endpoints._formula import (
 from livertrack.errors import DataError
 
 Floats = NDArray[np.float64]
+#: levels of a column, and the place of every row's level among them
+Codes = tuple[tuple[Any, ...], NDArray[np.int64]]
 #: relative length below which what is left of a column counts as linear dependence (as R's lm)
 ALIAS_TOLERANCE = 1e-7
 
@@ -76,22 +78,29 @@ class Design:
         """Numeric columns of the predictors."""
         return tuple(name for name in self.columns if name not in self.factor_columns)
 
-    def matrix(self, data: pd.DataFrame) -> Floats:
-        """Design matrix (rows x columns) of ``data``; an unknown level is a `DataError`."""
-        parts = {name: self.encode(name, data) for name in self.formula.variables}
+    def matrix(self, data: pd.DataFrame, codes: Mapping[str, Codes] | None = None) -> Floats:
+        """Design matrix (rows x columns) of ``data``; an unknown level is a `DataError`.
+
+        ``codes`` are those of `factorise`, where they are known already.
+        """
+        parts = {name: self.encode(name, data, codes) for name in self.formula.variables}
         blocks = [
             self.block(term, full, parts, len(data))
             for term, full in zip(self.formula.terms, self.full, strict=True)
         ]
         return np.hstack(blocks) if blocks else np.empty((len(data), 0))
 
-    def encode(self, name: str, data: pd.DataFrame) -> Floats:
+    def encode(
+        self, name: str, data: pd.DataFrame, codes: Mapping[str, Codes] | None = None
+    ) -> Floats:
         """Give indicators (rows x levels) of a factor, or one column of a covariate."""
         if name in self.levels:
-            codes = level_codes(data[self.factors[name]], self.levels[name])
-            indicators = np.zeros((len(data), len(self.levels[name])))
-            indicators[np.arange(len(data)), codes] = 1.0
-            return indicators
+            column = self.factors[name]
+            if codes and column in codes:
+                place = codes[column][1]
+            else:
+                place = level_codes(data[column], self.levels[name])
+            return np.asarray(np.eye(len(self.levels[name]))[place])
         values = evaluate(
             name, {column: numeric(data, column) for column in self.columns_of(name)}
         )
@@ -133,6 +142,8 @@ class ModelFrame:
         Design matrix and response of those rows.
     n_missing : int
         Rows left out for a missing value.
+    codes : dict
+        Levels and codes of columns that were needed so far (see `factor`).
     """
 
     design: Design
@@ -141,7 +152,13 @@ class ModelFrame:
     X: Floats
     y: Floats
     n_missing: int
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    codes: dict[str, Codes] = field(default_factory=dict)
+
+    def factor(self, column: str) -> Codes:
+        """Levels of a column and their codes, found once."""
+        if column not in self.codes:
+            self.codes[column] = factorise(self.data[column])
+        return self.codes[column]
 
 
 def model_frame(data: pd.DataFrame, formula: str, *, extra: Sequence[str] = ()) -> ModelFrame:
@@ -163,17 +180,22 @@ def model_frame(data: pd.DataFrame, formula: str, *, extra: Sequence[str] = ()) 
         raise DataError(msg)
     kept = data[used] if complete.all() else data.loc[complete, used]
     kept = kept.reset_index(drop=True)
-    design = make_design(parsed, kept)
+    codes: dict[str, Codes] = {}
+    design = make_design(parsed, kept, codes)
     y = evaluate(parsed.response, {column: numeric(kept, column) for column in response})
     y = np.asarray(y, float)
     if not np.isfinite(y).all():
         msg = f"{parsed.response} is not finite in {int((~np.isfinite(y)).sum())} of {len(y)} rows"
         raise DataError(msg)
-    return ModelFrame(design, kept, rows, design.matrix(kept), y, len(data) - len(rows))
+    X = design.matrix(kept, codes)
+    return ModelFrame(design, kept, rows, X, y, len(data) - len(rows), codes)
 
 
-def make_design(parsed: ParsedFormula, data: pd.DataFrame) -> Design:
-    """Design of ``parsed`` with the levels that occur in ``data``."""
+def make_design(
+    parsed: ParsedFormula, data: pd.DataFrame, codes: dict[str, Codes] | None = None
+) -> Design:
+    """Design of ``parsed`` with the levels that occur in ``data``; ``codes`` keeps what it finds."""
+    found = {} if codes is None else codes
     known = dict.fromkeys(map(str, data.columns))
     columns = _columns(parsed.variables, known)
     levels: dict[str, tuple[Any, ...]] = {}
@@ -183,7 +205,9 @@ def make_design(parsed: ParsedFormula, data: pd.DataFrame) -> Design:
         if column is None and name in known and not _is_numeric(data[name]):
             column = name
         if column is not None:
-            levels[name], factors[name] = occurring_levels(data[column]), column
+            if column not in found:
+                found[column] = factorise(data[column])
+            levels[name], factors[name] = found[column][0], column
             if len(levels[name]) < 2:
                 msg = (
                     f"{column} has one level only ({levels[name][0]!r}) in the {len(data)} "
@@ -208,6 +232,26 @@ def make_design(parsed: ParsedFormula, data: pd.DataFrame) -> Design:
     return Design(parsed, levels, factors, columns, full, tuple(names), tuple(assign))
 
 
+def factorise(values: pd.Series) -> Codes:
+    """Levels as `occurring_levels` gives them, and the place of every value among them (NaN: -1)."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        levels = occurring_levels(values)
+        lookup = pd.Index(list(levels)).get_indexer(pd.Index(values.cat.categories))
+        return levels, np.append(lookup, -1)[values.cat.codes.to_numpy()].astype(np.int64)
+    codes, found = pd.factorize(values.to_numpy())
+    order = _sort_order(list(found))
+    place = np.empty(len(order) + 1, np.int64)
+    place[order], place[-1] = np.arange(len(order)), -1
+    return tuple(found[number] for number in order), place[codes]
+
+
+def _sort_order(values: list[Any]) -> list[int]:
+    try:
+        return sorted(range(len(values)), key=values.__getitem__)
+    except TypeError:  # mixed types
+        return sorted(range(len(values)), key=lambda number: str(values[number]))
+
+
 def occurring_levels(values: pd.Series) -> tuple[Any, ...]:
     """Levels in order: the categories that occur, else sorted (`_checks.ordered_levels`, fast)."""
     if isinstance(values.dtype, pd.CategoricalDtype):
@@ -215,11 +259,8 @@ def occurring_levels(values: pd.Series) -> tuple[Any, ...]:
         return tuple(
             level for level, seen in zip(values.cat.categories, present, strict=False) if seen
         )
-    found = pd.unique(values.dropna())
-    try:
-        return tuple(sorted(found))
-    except TypeError:  # mixed types
-        return tuple(sorted(found, key=str))
+    found = list(pd.unique(values.dropna()))
+    return tuple(found[number] for number in _sort_order(found))
 
 
 def level_codes(values: pd.Series, levels: Sequence[Any]) -> NDArray[np.int64]:

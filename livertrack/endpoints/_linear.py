@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from livertrack.endpoints._design import Floats
 
@@ -26,13 +26,13 @@ def inference_columns(
     error = np.where(usable, std_error, np.nan)
     freedom = np.where(usable, df, np.nan)
     statistic = estimate / error
-    half = stats.t.ppf(0.5 + conf_level / 2, freedom) * error
+    half = special.stdtrit(freedom, 0.5 + conf_level / 2) * error
     return {
         "estimate": estimate,
         "std_error": std_error,
         "df": df,
         "statistic": statistic,
-        "p_value": 2 * stats.t.sf(np.abs(statistic), freedom),
+        "p_value": 2 * special.stdtr(freedom, -np.abs(statistic)),
         "conf_low": estimate - half,
         "conf_high": estimate + half,
     }

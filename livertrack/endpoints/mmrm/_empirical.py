@@ -52,8 +52,8 @@ def sandwich(fit: Fitted, kind: str) -> Sandwich:
     sigma = fit.covariance.sigma(fit.optimum.eta)
     inverse, _ = inverse_factors(sigma, subjects.mask)
     Z = inverse[subjects.pattern] @ subjects.W
-    residual = Z[:, :, p] - Z[:, :, :p] @ fit.evaluation.beta
-    X = Z[:, :, :p] @ fit.evaluation.root
+    residual = Z[:, :, p] - Z[:, :, :p] @ fit.solution.beta
+    X = Z[:, :, :p] @ fit.solution.root
     adjusted = X
     if kind != "CR0":
         blocks = np.eye(subjects.d) - X @ X.transpose(0, 2, 1)

@@ -17,15 +17,13 @@ from livertrack.endpoints._design import (
     Floats,
     ModelFrame,
     independent_columns,
-    level_codes,
     model_frame,
-    occurring_levels,
 )
 from livertrack.endpoints.mmrm._likelihood import (
     Covariance,
-    Evaluation,
     Likelihood,
     NaturalPieces,
+    Solution,
     SpatialCovariance,
     VisitCovariance,
 )
@@ -40,13 +38,15 @@ from livertrack.errors import DataError, UsageError
 class Prepared:
     """Data of one model, independent of the covariance structure.
 
-    ``X`` = Q R after weighting; the engine works on Q and the response divided by ``scale``.
+    ``X`` = Q R after weighting; the engine works on Q and the least-squares residuals
+    y - Q ``offset``, divided by ``scale``.
     """
 
     frame: ModelFrame
     term: CovarianceTerm
     kept: np.ndarray
     R: Floats
+    offset: Floats
     scale: float
     weights: Floats
     subject: Ints
@@ -77,14 +77,14 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A converged fit; ``evaluation`` and ``natural`` on the scale of the engine."""
+    """A converged fit; ``solution`` and ``natural`` on the scale of the engine."""
 
     data: Prepared
     reml: bool
     structure: str
     covariance: Covariance
     optimum: Optimum
-    evaluation: Evaluation
+    solution: Solution
     natural: NaturalPieces
 
     @property
@@ -100,13 +100,14 @@ class Fitted:
     @property
     def beta(self) -> Floats:
         """Estimated coefficients (without aliased ones)."""
-        return np.asarray(self.data.scale * solve_triangular(self.data.R, self.evaluation.beta))
+        combined = self.data.scale * self.solution.beta + self.data.offset
+        return np.asarray(solve_triangular(self.data.R, combined))
 
     @property
     def loglik(self) -> float:
         """(Restricted) log-likelihood with the constants of SAS and R."""
         n, p = self.n_obs, self.p
-        value = -self.evaluation.value + 0.5 * float(np.log(self.data.weights).sum())
+        value = -self.solution.value + 0.5 * float(np.log(self.data.weights).sum())
         dimension = n - p if self.reml else n
         value -= dimension * (0.5 * np.log(2 * np.pi) + np.log(self.data.scale))
         if self.reml:  # log|X'V^-1X| in the columns of X, not of Q
@@ -121,7 +122,7 @@ class Fitted:
     def reduce(self, L: Floats) -> Floats:
         """Turn combinations of all coefficients into rows m: L Phi L' = m m' (engine scale)."""
         LQ = solve_triangular(self.data.R, L[:, self.data.kept].T, trans="T").T
-        return np.asarray(LQ @ self.evaluation.root)
+        return np.asarray(LQ @ self.solution.root)
 
     def matrices(self) -> list[Floats]:
         """Covariance matrix over visits of every group; empty where it is spatial."""
@@ -152,25 +153,26 @@ def prepare(
         raise UsageError(msg)
     frame = _sorted(frame, term)
     w = _weights(frame.data, weights)
-    subject = _codes(frame.data[term.subject])
+    subject = frame.factor(term.subject)[1]
     n_subjects = int(subject[-1]) + 1
-    position, visits, coordinates = _positions(frame.data, term, subject)
-    group_of_subject, groups = _groups(frame.data, term, subject, n_subjects)
+    position, visits, coordinates = _positions(frame, term, subject)
+    group_of_subject, groups = _groups(frame, term, subject, n_subjects)
     root_w = np.sqrt(w)
     X, y = frame.X * root_w[:, None], frame.y * root_w
     kept, Q, R = _decompose(frame.X, X)
-    residual = y - Q @ (Q.T @ y)
+    offset = Q.T @ y
+    residual = y - Q @ offset
     scale = _scale(residual, y, n_columns=Q.shape[1])
     d = int(position.max()) + 1 if coordinates is not None else len(visits)
     subjects, row_of_subject = arrange(
-        Q, y / scale, subject=subject, position=position, group=group_of_subject,
+        Q, residual / scale, subject=subject, position=position, group=group_of_subject,
         n_groups=len(groups), d=d, coordinates=coordinates,
     )  # fmt: skip
     moments, joint = _moments(
         residual / scale, subject, position, group_of_subject, len(groups), d
     )
     return Prepared(
-        frame, term, kept, R, scale, w, subject, position, visits, groups, group_of_subject,
+        frame, term, kept, R, offset, scale, w, subject, position, visits, groups, group_of_subject,
         subjects, row_of_subject, moments, joint,
     )  # fmt: skip
 
@@ -183,8 +185,8 @@ def fit(data: Prepared, structure: str, *, reml: bool, optimizers: Sequence[str]
     optimum = maximise(likelihood, start, optimizers)
     if not optimum.converged:
         raise DataError(_failure(data, structure, optimum))
-    evaluation, natural = likelihood.natural(optimum.eta)
-    return Fitted(data, reml, structure, covariance, optimum, evaluation, natural)
+    solution, natural = likelihood.natural(optimum.eta)
+    return Fitted(data, reml, structure, covariance, optimum, solution, natural)
 
 
 def covariance_model(
@@ -207,24 +209,15 @@ def covariance_model(
 
 def _sorted(frame: ModelFrame, term: CovarianceTerm) -> ModelFrame:
     """Rows by subject and visit: the order of the caller's rows must not reach the numbers."""
-    keys = [_codes(frame.data[name]) for name in (*reversed(term.visits), term.subject)]
+    keys = [frame.factor(name)[1] for name in (*reversed(term.visits), term.subject)]
     order = np.lexsort(keys)
     if (order == np.arange(len(order))).all():
         return frame
     return ModelFrame(
         frame.design, frame.data.iloc[order].reset_index(drop=True), frame.rows[order],
         frame.X[order], frame.y[order], frame.n_missing,
+        {name: (levels, codes[order]) for name, (levels, codes) in frame.codes.items()},
     )  # fmt: skip
-
-
-def _codes(values: pd.Series) -> Ints:
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.cat.remove_unused_categories()
-        return values.cat.codes.to_numpy().astype(np.int64)
-    try:
-        return pd.factorize(values, sort=True)[0].astype(np.int64)
-    except TypeError:
-        return pd.factorize(values.astype(str), sort=True)[0].astype(np.int64)
 
 
 def _weights(data: pd.DataFrame, weights: str | None) -> Floats:
@@ -239,22 +232,21 @@ def _weights(data: pd.DataFrame, weights: str | None) -> Floats:
 
 
 def _positions(
-    data: pd.DataFrame, term: CovarianceTerm, subject: Ints
+    frame: ModelFrame, term: CovarianceTerm, subject: Ints
 ) -> tuple[Ints, tuple[Any, ...], Floats | None]:
     """Place of every row among the visits (or among the subject's records, if spatial)."""
     if term.structure != "sp_exp":
-        visits = occurring_levels(data[term.visits[0]])
-        position = level_codes(data[term.visits[0]], visits)
-        repeated = len(data) - len(np.unique(subject * len(visits) + position))
+        visits, position = frame.factor(term.visits[0])
+        repeated = int((np.diff(subject * len(visits) + position) == 0).sum())
         coordinates = None
     else:
-        columns = [numeric(data, name) for name in term.visits]
+        columns = [numeric(frame.data, name) for name in term.visits]
         coordinates = np.column_stack(columns)
         visits = tuple(np.unique(columns[0]).tolist()) if len(columns) == 1 else ()
         first = np.searchsorted(subject, subject)
         position = np.arange(len(subject)) - first
         keyed = np.column_stack([subject, coordinates])
-        repeated = len(data) - len(np.unique(keyed, axis=0))
+        repeated = len(subject) - len(np.unique(keyed, axis=0))
     if repeated:
         msg = (
             f"data: {repeated} duplicated record(s) in {term.subject} x "
@@ -266,12 +258,11 @@ def _positions(
 
 
 def _groups(
-    data: pd.DataFrame, term: CovarianceTerm, subject: Ints, n_subjects: int
+    frame: ModelFrame, term: CovarianceTerm, subject: Ints, n_subjects: int
 ) -> tuple[Ints, tuple[Any, ...]]:
     if term.group is None:
         return np.zeros(n_subjects, np.int64), ("",)
-    groups = occurring_levels(data[term.group])
-    of_row = level_codes(data[term.group], groups)
+    groups, of_row = frame.factor(term.group)
     of_subject = np.empty(n_subjects, np.int64)
     of_subject[subject] = of_row
     changed = len(np.unique(subject[of_subject[subject] != of_row]))
@@ -289,11 +280,23 @@ def _decompose(X: Floats, weighted: Floats) -> tuple[np.ndarray, Floats, Floats]
     if len(X) <= X.shape[1]:
         kept = independent_columns(X)
     else:
+        every = np.ones(X.shape[1], bool)
+        gram = weighted.T @ weighted
+        length = np.sqrt(np.diag(gram))
+        if length.all():
+            try:  # R'R = X'X is accurate enough where no column nearly depends on others
+                factor = np.linalg.cholesky(gram / np.outer(length, length))
+            except np.linalg.LinAlgError:
+                factor = np.zeros_like(gram)
+            if (np.diag(factor) > 1e-3).all():
+                R = np.asarray(factor.T * length)
+                inverse = solve_triangular(R, np.eye(len(R)))
+                return every, weighted @ inverse, R
         Q, R = np.linalg.qr(weighted)
         length = np.sqrt(np.einsum("ij,ij->j", R, R))
         diagonal = np.abs(np.diag(R))
         if (diagonal > 10 * ALIAS_TOLERANCE * length).all() and length.all():
-            return np.ones(X.shape[1], bool), Q, R
+            return every, Q, R
         kept = independent_columns(X)
     if len(X) <= kept.sum():
         msg = (

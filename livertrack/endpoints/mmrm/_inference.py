@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from livertrack.endpoints._design import Floats
 from livertrack.endpoints.mmrm._empirical import Sandwich, sandwich
@@ -102,10 +102,10 @@ class Inference:
         elif self.df == "satterthwaite":
             df = _fai_cornelius(self._df(turned @ L, turned @ m))
         else:
-            involved = (np.abs(L) > 0).any(axis=0)[None].astype(float)
+            involved = np.abs(L).max(axis=0, keepdims=True)
             df = float(self._df(involved, turned[:1] @ m)[0])
         F *= factor
-        p_value = float(stats.f.sf(F, rank, df))
+        p_value = float(special.fdtrc(rank, df, F))
         return JointTest(F, rank, float(df), p_value)
 
     def _df(self, L: Floats, m: Floats) -> Floats:
@@ -149,7 +149,7 @@ def kenward_roger_centre(fit: Fitted, *, linear: bool) -> Floats:
         members = np.flatnonzero(subjects.group == g)
         block, J = W[part, part], fit.natural.jacobians[g]
         second = fit.natural.seconds[g]
-        A = fit.evaluation.A[members]
+        A = fit.solution.A[members]
         if J.ndim == 3:  # the same derivatives for every pattern
             d = subjects.d
             flat = J.reshape(len(J), d * d)
@@ -162,7 +162,7 @@ def kenward_roger_centre(fit: Fitted, *, linear: bool) -> Floats:
             inner[members] = np.einsum("khab,kbc,khcd->kad", J, A, weighted, optimize=True)
             if second is not None and not linear:
                 inner[members] -= 0.25 * np.einsum("hl,khlab->kab", block, second)
-    U = fit.evaluation.U
+    U = fit.solution.U
     spread = inner[subjects.pattern] @ U
     Q = U.reshape(-1, fit.p).T @ spread.reshape(-1, fit.p)
     weighted_P = np.tensordot(W, P, axes=1)

@@ -30,32 +30,38 @@ from livertrack.endpoints.mmrm._subjects import Subjects
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Likelihood at one value of the covariance parameters.
+class Solution:
+    """Generalised least squares at one value of the covariance parameters.
 
     ``value`` is minus the log-likelihood without constants; ``A`` (k, d, d) the inverse
     covariance of each pattern, zero at missing visits; ``root`` has ``root root' = Phi``;
-    ``U`` (n, d, p) = A X root.
+    ``AW`` (n, d, p + 1) = A [X, y]; ``U`` (n, d, p) = A X root.
     """
 
     value: float
     beta: Floats
     root: Floats
     A: Floats
+    AW: Floats
     U: Floats
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Minus the log-likelihood, its gradient and Hessian in the free parameters."""
+
+    value: float
     gradient: Floats
     hessian: Floats
-
-    @property
-    def phi(self) -> Floats:
-        """Covariance of the coefficients."""
-        return self.root @ self.root.T
 
 
 class Covariance(Protocol):
     """A covariance model of all patterns: the parameters of its groups one after another."""
 
     q: int
+
+    def on(self, subjects: Subjects) -> Covariance:
+        """Return the same covariance model for other subjects."""
 
     def sigma(self, eta: Floats) -> Floats:
         """Covariance of every pattern (k, d, d) as if no visit were missing."""
@@ -117,6 +123,10 @@ class VisitCovariance:
         self.q = structure.q * self.n_groups
         self.slices = [slice(g * structure.q, (g + 1) * structure.q) for g in range(self.n_groups)]
 
+    def on(self, subjects: Subjects) -> VisitCovariance:
+        """Return the same covariance model for other subjects."""
+        return VisitCovariance(self.structure, subjects)
+
     def matrices(self, eta: Floats) -> list[Floats]:
         """Covariance matrix of every group."""
         return [self.structure.free(eta[part]).sigma for part in self.slices]
@@ -155,7 +165,7 @@ class VisitCovariance:
     ) -> tuple[Floats, Floats, list[Floats], Floats]:
         d, p = pieces.subjects.d, pieces.subjects.p
         G, B, A = pieces.half_gradient, pieces.curvature, pieces.A
-        rows = pieces.subjects.group_starts()
+        rows = pieces.subjects.group_starts
         members = [np.flatnonzero(pieces.subjects.group == g) for g in range(self.n_groups)]
         gradient = np.empty(self.q)
         first = np.empty((self.q, p))
@@ -195,6 +205,10 @@ class SpatialCovariance:
         self.q = structure.q * self.n_groups
         self.slices = [slice(g * structure.q, (g + 1) * structure.q) for g in range(self.n_groups)]
         self.members = [np.flatnonzero(subjects.group == g) for g in range(self.n_groups)]
+
+    def on(self, subjects: Subjects) -> SpatialCovariance:
+        """Return the same covariance model for other subjects."""
+        return SpatialCovariance(self.structure, subjects)
 
     def sigma(self, eta: Floats) -> Floats:
         """Covariance of every pattern."""
@@ -248,7 +262,7 @@ class SpatialCovariance:
         hessian = np.zeros((self.q, self.q))
         first = np.zeros((self.q, p))
         P = np.zeros((self.q, p, p))
-        bounds = subjects.group_starts()
+        bounds = subjects.group_starts
         for g, part in enumerate(self.slices):
             members, E = self.members[g], jacobians[g]
             gradient[part] = np.einsum("khab,kab->h", E, G[members])
@@ -292,57 +306,59 @@ class Likelihood:
         self.subjects = subjects
         self.covariance = covariance
         self.reml = reml
-        self.evaluations = 0
+        self._flat = subjects.W.reshape(-1, subjects.p + 1)
+        self._last: tuple[bytes, Solution] | None = None
 
     def value(self, eta: Floats) -> float:
         """Minus log-likelihood without constants; infinite where Sigma is not definite."""
         try:
-            return self._solve(eta)[0]
+            return self.solve(eta).value
         except np.linalg.LinAlgError:
             return float("inf")
 
     def evaluate(self, eta: Floats) -> Evaluation:
-        """Value, gradient and Hessian."""
-        value, beta, root, inverse, Z = self._solve(eta)
-        pieces = self._pieces(beta, root, inverse, Z)
-        gradient, hessian = self.covariance.derivatives(eta, pieces)
-        return Evaluation(value, beta, root, pieces.A, pieces.U, gradient, hessian)
+        """Value, gradient and Hessian; `numpy.linalg.LinAlgError` where Sigma is not definite."""
+        solution = self.solve(eta)
+        gradient, hessian = self.covariance.derivatives(eta, self._pieces(solution))
+        return Evaluation(solution.value, gradient, hessian)
 
-    def natural(self, eta: Floats) -> tuple[Evaluation, NaturalPieces]:
-        """Evaluate, with what inference needs in the natural parameters."""
-        value, beta, root, inverse, Z = self._solve(eta)
-        pieces = self._pieces(beta, root, inverse, Z)
-        gradient, hessian = self.covariance.derivatives(eta, pieces)
-        evaluation = Evaluation(value, beta, root, pieces.A, pieces.U, gradient, hessian)
-        return evaluation, self.covariance.natural(eta, pieces)
+    def natural(self, eta: Floats) -> tuple[Solution, NaturalPieces]:
+        """Solution at ``eta`` with what inference needs in the natural parameters."""
+        solution = self.solve(eta)
+        return solution, self.covariance.natural(eta, self._pieces(solution))
 
-    def _solve(self, eta: Floats) -> tuple[float, Floats, Floats, Floats, Floats]:
-        self.evaluations += 1
+    def solve(self, eta: Floats) -> Solution:
+        """Best coefficients and likelihood at ``eta``; the last solution is remembered."""
+        key = eta.tobytes()
+        if self._last is None or self._last[0] != key:
+            self._last = (key, self._solve(eta))
+        return self._last[1]
+
+    def _solve(self, eta: Floats) -> Solution:
         subjects, p = self.subjects, self.subjects.p
         sigma = self.covariance.sigma(eta)
         if not np.isfinite(sigma).all():
             raise np.linalg.LinAlgError
         inverse, log_determinant = inverse_factors(sigma, subjects.mask)
-        Z = inverse[subjects.pattern] @ subjects.W
-        flat = Z.reshape(-1, p + 1)
-        gram = flat.T @ flat
+        A = inverse.transpose(0, 2, 1) @ inverse
+        AW = A[subjects.pattern] @ subjects.W
+        gram = self._flat.T @ AW.reshape(-1, p + 1)
         value = float(subjects.count @ log_determinant)
         factor = np.linalg.cholesky(gram[:p, :p])
-        part = solve_triangular(factor, gram[:p, p], lower=True)
+        part = solve_triangular(factor, gram[:p, p], lower=True, check_finite=False)
         value += float(gram[p, p] - part @ part)
-        root = np.asarray(solve_triangular(factor, np.eye(p), lower=True).T)
+        root = solve_triangular(factor, np.eye(p), lower=True, check_finite=False).T
         if self.reml:
             value += 2 * float(np.log(np.diag(factor)).sum())
-        return 0.5 * value, np.asarray(root @ part), root, inverse, Z
+        beta = root @ part
+        U = (AW[:, :, :p].reshape(-1, p) @ root).reshape(len(AW), -1, p)
+        return Solution(0.5 * value, beta, np.ascontiguousarray(root), A, AW, U)
 
-    def _pieces(self, beta: Floats, root: Floats, inverse: Floats, Z: Floats) -> Pieces:
+    def _pieces(self, solution: Solution) -> Pieces:
         subjects, p = self.subjects, self.subjects.p
-        A = inverse.transpose(0, 2, 1) @ inverse
-        AW = inverse.transpose(0, 2, 1)[subjects.pattern] @ Z
-        Ar = AW[:, :, p] - AW[:, :, :p] @ beta
-        U = AW[:, :, :p] @ root
+        Ar = solution.AW[:, :, p] - solution.AW[:, :, :p] @ solution.beta
         spread = Ar[:, :, None] * Ar[:, None, :]
         if self.reml:
-            spread = spread + U @ U.transpose(0, 2, 1)
-        AMA = np.add.reduceat(spread, subjects.starts(), axis=0)
-        return Pieces(subjects, A, U, Ar, AMA, self.reml)
+            spread += solution.U @ solution.U.transpose(0, 2, 1)
+        AMA = np.add.reduceat(spread, subjects.starts, axis=0)
+        return Pieces(subjects, solution.A, solution.U, Ar, AMA, self.reml)

@@ -36,14 +36,20 @@ class Optimum:
     reason: str
 
 
-def maximise(likelihood: Likelihood, start: Floats, optimizers: Sequence[str]) -> Optimum:
+def maximise(
+    likelihood: Likelihood,
+    start: Floats,
+    optimizers: Sequence[str],
+    *,
+    tolerance: float = TOLERANCE,
+) -> Optimum:
     """Try ``optimizers`` in order; each but Newton itself is finished by Newton steps."""
     tried: list[str] = []
     best: Optimum | None = None
     for name in optimizers:
         tried.append(name)
         eta = start if name == "newton" else _other(likelihood, start, name)
-        found = _newton(likelihood, eta, tuple(tried))
+        found = _newton(likelihood, eta, tuple(tried), tolerance)
         if best is None or found.converged:
             best = found
         if found.converged:
@@ -54,7 +60,9 @@ def maximise(likelihood: Likelihood, start: Floats, optimizers: Sequence[str]) -
     return best if best.converged else Optimum(**{**vars(best), "tried": tuple(tried)})
 
 
-def _newton(likelihood: Likelihood, start: Floats, tried: tuple[str, ...]) -> Optimum:
+def _newton(
+    likelihood: Likelihood, start: Floats, tried: tuple[str, ...], tolerance: float
+) -> Optimum:
     """Newton's method with negative curvature turned round and steps halved until they gain."""
     eta = start
     try:
@@ -72,7 +80,7 @@ def _newton(likelihood: Likelihood, start: Floats, tried: tuple[str, ...]) -> Op
         along = axes.T @ here.gradient
         scaled = along / np.maximum(np.abs(curvature), 1e-9 * top)
         decrement = float(along @ scaled)
-        if decrement < TOLERANCE and smallest > 0:
+        if decrement < tolerance and smallest > 0:
             return Optimum(eta, smallest > 1e-10, decrement, smallest, iteration, tried, "")
         step = -axes @ scaled
         step *= min(1.0, _MAX_STEP / max(float(np.abs(step).max(initial=0)), 1e-300))

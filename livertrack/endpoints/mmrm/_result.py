@@ -22,6 +22,7 @@ from livertrack.endpoints._lsmeans import (
 )
 from livertrack.endpoints.mmrm import _predict
 from livertrack.endpoints.mmrm._anova import term_combinations
+from livertrack.endpoints.mmrm._bootstrap import bootstrap
 from livertrack.endpoints.mmrm._inference import Inference
 from livertrack.endpoints.mmrm._tables import covariance_frames
 from livertrack.errors import UsageError
@@ -293,6 +294,35 @@ class Mmrm(Result):
     def simulate(self, n: int = 1, *, seed: int) -> Floats:
         """Draw responses from the fitted model: (analysed rows, n)."""
         return _predict.simulate(self.inference, n, generator(seed, "mmrm.simulate"))
+
+    def bootstrap(self, n: int = 1000, *, seed: int, strata: str | None = None) -> pd.DataFrame:
+        """Coefficients of refits to subjects drawn with replacement.
+
+        Parameters
+        ----------
+        n : int
+            Bootstrap samples.
+        seed : int
+            Seed; the numbers do not depend on the number of joblib workers.
+        strata : str, optional
+            Column that is constant within subjects; subjects are drawn within its levels.
+
+        Returns
+        -------
+        DataFrame (n x estimated coefficients)
+            A row of NaN where a sample cannot be fitted.
+        """
+        fit = self.inference.fit
+        names = fit.data.frame.design.names
+        kept = [name for name, keep in zip(names, fit.data.kept, strict=True) if keep]
+        codes = None
+        if strata is not None:
+            if strata not in fit.data.frame.data:
+                msg = f"strata {strata!r} is no column of the model"
+                raise UsageError(msg)
+            codes = np.empty(fit.data.n_subjects, np.int64)
+            codes[fit.data.subject] = fit.data.frame.factor(strata)[1]
+        return pd.DataFrame(bootstrap(fit, n, seed=seed, strata=codes), columns=kept)
 
     def _means(
         self, by: Sequence[str], at: Mapping[str, Any] | None, weights: Weights

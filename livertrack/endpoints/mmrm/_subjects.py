@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +57,12 @@ class Subjects:
         """Number of observations."""
         return float(self.count @ self.mask.sum(axis=1))
 
+    @cached_property
     def starts(self) -> Ints:
         """First row of each pattern."""
         return np.searchsorted(self.pattern, np.arange(len(self.mask))).astype(np.int64)
 
+    @cached_property
     def group_starts(self) -> Ints:
         """First row of each group."""
         of_row = self.group[self.pattern]
@@ -77,12 +80,14 @@ class Subjects:
         )  # fmt: skip
 
     def compressed(self) -> Subjects:
-        """Replace the subjects of large patterns by the R factor of their QR decomposition.
+        """Replace the subjects of large patterns by fewer rows with the same cross-products.
 
         Only sums of cross-products over the subjects of a pattern enter the likelihood and its
-        derivatives; R has the same ones in at most d (p + 1) rows.
+        derivatives; at most d (p + 1) rows have the same ones.
         """
-        bounds = np.append(self.starts(), len(self.W))
+        bounds = np.append(self.starts, len(self.W))
+        if (np.diff(bounds) <= self.mask.sum(axis=1) * self.W.shape[2]).all():
+            return self
         blocks, sizes = [], []
         for number, mask in enumerate(self.mask):
             block = self.W[bounds[number] : bounds[number + 1]]
@@ -163,14 +168,13 @@ def _unique_rows(keys: Floats) -> tuple[Ints, Ints]:
 
 
 def _reduced(block: Floats, mask: NDArray[np.bool_]) -> Floats:
-    """R factor of a block; further rows go where its numerical rank is smaller."""
+    """Eigenvectors of the cross-products of a block, scaled; those of zero length are left out."""
     n, d, width = block.shape
     seen = np.flatnonzero(mask)
     flat = block[:, seen].reshape(n, -1)
-    factor = np.linalg.qr(flat, mode="r")
-    _, length, right = np.linalg.svd(factor, full_matrices=False)
-    keep = length > 1e-15 * length[0]
-    rows = length[keep, None] * right[keep]
+    length, axes = np.linalg.eigh(flat.T @ flat)
+    keep = length > 1e-15 * length[-1]
+    rows = np.sqrt(length[keep])[:, None] * axes[:, keep].T
     reduced = np.zeros((len(rows), d, width))
     reduced[:, seen] = rows.reshape(len(rows), len(seen), width)
     return reduced
