@@ -42,6 +42,8 @@ class DataSettings(_Part):
     arm: str = "TRT01P"
     site: str | None = None
     strata: list[str] = []
+    #: what tables call a column of adsl or a PARAMCD
+    labels: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _known(self) -> DataSettings:

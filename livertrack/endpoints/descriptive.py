@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -53,6 +53,7 @@ def baseline_table(
     parameters: Sequence[str] | None = None,
     baseline: str = "Baseline",
     categorical: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
 ) -> BaselineTable:
     """Summarise baseline characteristics by arm and in total.
 
@@ -74,6 +75,8 @@ def baseline_table(
         AVISIT of baseline.
     categorical : sequence of str
         Numeric columns or parameters to count instead (scores, stages).
+    labels : mapping, optional
+        What to call a column of ``adsl``; otherwise its name. Parameters are called by PARAM.
 
     Returns
     -------
@@ -97,13 +100,13 @@ def baseline_table(
     require_unique(adsl, [subject], name="adsl")
     _require_no_total(adsl[arm], arm)
     frame = adsl[[subject, arm]].reset_index(drop=True)
-    labels = {name: name for name in columns}
+    titles = {name: (labels or {}).get(name, name) for name in columns}
     values = {name: adsl[name].reset_index(drop=True) for name in columns}
     for code, label, series in _baseline_records(records, parameters, baseline, subject):
         if code in values:
             msg = f"{code} is a column of adsl and a PARAMCD of the records; rename one of them"
             raise UsageError(msg)
-        values[code], labels[code] = frame[subject].map(series), label
+        values[code], titles[code] = frame[subject].map(series), label
     unknown = sorted(set(categorical) - set(values))
     if unknown:
         msg = f"categorical names no column or parameter: {', '.join(unknown)}"
@@ -113,7 +116,7 @@ def baseline_table(
     groups[TOTAL] = frame[arm].notna().to_numpy()
     rows: list[dict[str, Any]] = []
     for name, series in values.items():
-        head = {"variable": name, "label": labels[name]}
+        head = {"variable": name, "label": titles[name]}
         if name in categorical or not _is_continuous(series):
             rows += [{**head, **row} for row in _counts(series, groups)]
         else:

@@ -54,17 +54,11 @@ def _change_pathways(study: Study, analysis: Analysis, adpath: pd.DataFrame | No
     if adpath is None or adpath.empty:
         msg = f"analysis {analysis.id}: no pathway records; no subject has two usable scans"
         raise PlanError(msg)
-    options = analysis.settings
-    data = study.plan.data
-    subjects = study.analysed()
-    columns = ["USUBJID", *data.strata]
-    records = adpath.merge(subjects[columns], on="USUBJID", how="inner")
-    records[data.arm] = records[data.arm].astype(subjects[data.arm].dtype)
-    strata = data.strata if getattr(options, "within_strata", False) and data.strata else None
+    options: Any = analysis.settings
     return lt.change_pathways(
-        records, **_common(study), visit=_visit(analysis), strata=strata,
-        regions=getattr(options, "regions", None), n_perm=getattr(options, "n_perm", 2000),
-        seed=seed_of(study, analysis),
+        adpath, **_common(study), subjects=study.analysed(), visit=_visit(analysis),
+        strata=(study.plan.data.strata or None) if options.within_strata else None,
+        regions=options.regions, n_perm=options.n_perm, seed=seed_of(study, analysis),
     )  # fmt: skip
 
 
@@ -126,8 +120,11 @@ def _mmrm(study: Study, analysis: Analysis) -> Iterable[Answer]:
     formula = options.formula.format(**_arms(study))
     for parameter in study.parameters(analysis.parameters):
         records = study.longitudinal(parameter)
-        fit = lt.mmrm(records, formula, df=options.df, conf_level=study.plan.conf_level)
-        yield parameter, fit.contrasts(arm=data.arm, reference=data.reference, by=["AVISIT"])
+        fit = lt.mmrm(
+            records, formula, df=options.df, fallback=options.fallback,
+            conf_level=study.plan.conf_level,
+        )  # fmt: skip
+        yield parameter, fit.compare(arm=data.arm, reference=data.reference, by=["AVISIT"])
 
 
 def _event_data(study: Study, analysis: Analysis) -> Iterable[tuple[str, pd.DataFrame]]:

@@ -70,3 +70,31 @@ def run_imaging(
     return Imaging(
         frames["admri"], frames["adpath"], frames["adscan"], frames["adreg"], recovery, hashes
     )
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The work behind each imaging step; each leaves whole files in the run folder."""
+
+    study: Study
+    out: Path
+    seed: int
+
+    def vocabulary(self) -> None:
+        fit_study_vocabulary(self.study, seed=self.seed, progress=True).save(
+            self.out / "vocabulary.safetensors"
+        )
+
+    def signatures(self) -> None:
+        from livertrack.imaging import Vocabulary, signatures
+
+        settings = self._settings
+        result = signatures(
+            self._images, Vocabulary.load(self.out / "vocabulary.safetensors"),
+            out=self.out, shells=settings.shells, on_error=settings.on_error,
+            min_voxels=settings.min_voxels, liver_label=settings.liver_label,
+            reference_label=settings.reference_label, baseline=self.study.plan.data.baseline,
+            progress=True,
+        )  # fmt: skip
+        write_parquet(self.out / "adam" / "admri.parquet", result.records)
+        write_parquet(self.out / "adam" / "adscan.parquet", result.scans)

@@ -26,7 +26,18 @@ def provenance(study: Study, inputs: dict[str, str]) -> dict[str, Any]:
         "inputs": inputs,
         "versions": versions(),
         "machine": machine(),
+        "parameters": parameter_labels(study),
     }
+
+
+def parameter_labels(study: Study) -> dict[str, str]:
+    """What tables call each PARAMCD and each column of adsl the plan names."""
+    found: dict[str, str] = {}
+    for frame in (study.records, study.events):
+        if {"PARAMCD", "PARAM"} <= set(frame.columns):
+            pairs = frame[["PARAMCD", "PARAM"]].dropna().drop_duplicates("PARAMCD")
+            found |= dict(zip(pairs["PARAMCD"], pairs["PARAM"], strict=True))
+    return {**found, **study.plan.data.labels}
 
 
 def write_manifest(out: Path, study: Study, facts: dict[str, Any]) -> Path:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from livertrack._files import write_json, write_parquet
-from livertrack._results import ARD_COLUMNS, Result
-from livertrack.errors import DataError, LivertrackError, UsageError
+from livertrack.errors import DataError, UsageError
 from livertrack.findings import Finding, findings_frame
-from livertrack.pipeline import analyses
 from livertrack.pipeline.check import image_findings
-from livertrack.pipeline.describe import describe
 from livertrack.pipeline.environment import one_thread
 from livertrack.pipeline.imaging import Imaging, run_imaging
 from livertrack.pipeline.inputs import hash_inputs
 from livertrack.pipeline.ledger import Ledger
 from livertrack.pipeline.manifest import provenance, write_manifest
 from livertrack.pipeline.progress import Progress
+from livertrack.pipeline.results import write_results
 from livertrack.study import Study, read_study
 
 
@@ -107,7 +105,7 @@ def run_study(
         imaging = run_imaging(study, out, ledger, inputs, bar) if study.plan.imaging else Imaging()
         study = imaging.extend(study)
         uses = {"inputs": inputs, "imaging": imaging.hashes, "plan": _plan_facts(study)}
-        failed = _analyse(study, imaging, out, ledger, uses, bar)
+        failed = write_results(study, imaging, out, ledger, uses, bar)
     write_json(out / "plan.json", json.loads(study.plan.canonical()))
     write_parquet(out / "adam" / "findings.parquet", _findings_for_report(findings))
     facts = provenance(study, inputs)
@@ -142,65 +140,3 @@ def _plan_facts(study: Study) -> dict[str, Any]:
 def _findings_for_report(findings: Sequence[Finding]) -> pd.DataFrame:
     frame = findings_frame(findings).drop(columns="rows")
     return frame.astype({"count": "int64"})
-
-
-def _analyse(
-    study: Study, imaging: Imaging, out: Path, ledger: Ledger, uses: Any, bar: Progress
-) -> dict[str, str]:
-    """Write one ARD file per endpoint; return the analyses that could not be computed."""
-    failed: dict[str, str] = {}
-    parts: dict[str, list[Path]] = {}
-    pieces = out / ".state" / "ard"
-
-    def keep(endpoint: str, name: str, facts: Any, make: Any) -> None:
-        piece = pieces / f"{name}.parquet"
-        ledger.step(f"ard-{name}", facts, [piece], lambda: write_parquet(piece, make()))
-        parts.setdefault(endpoint, []).append(piece)
-
-    for name, make_result in describe(study, imaging):
-        bar.start(name.replace("_", " "))
-        keep(name, name, uses, lambda make=make_result, n=name: make().to_ard(analysis=n))
-    for analysis in study.plan.analyses:
-        bar.start(f"analysis {analysis.id}")
-        facts = {**uses, "analysis": analysis.model_dump(mode="json")}
-        keep(
-            analysis.endpoint, analysis.id, facts,
-            lambda a=analysis: _ard(study, a, imaging.adpath),
-        )  # fmt: skip
-    for endpoint, files in parts.items():
-        frames = [pd.read_parquet(file) for file in files]
-        ard = pd.concat(frames, ignore_index=True)
-        for row in ard[ard["frame"] == "error"].itertuples():
-            failed[str(row.analysis)] = str(row.stat_chr)
-        write_parquet(out / "ard" / f"{endpoint}.parquet", ard)
-    wanted = {f"{endpoint}.parquet" for endpoint in parts}
-    for stale in (out / "ard").glob("*.parquet"):
-        if stale.name not in wanted:
-            stale.unlink()
-    return failed
-
-
-def _ard(study: Study, analysis: Any, adpath: pd.DataFrame | None) -> pd.DataFrame:
-    try:
-        answers = analyses.answer(study, analysis, adpath)
-    except LivertrackError as error:
-        return _error_row(analysis, str(error))
-    return pd.concat(
-        [result.to_ard(analysis=analysis.id, variable=variable) for variable, result in answers],
-        ignore_index=True,
-    )
-
-
-def _error_row(analysis: Any, reason: str) -> pd.DataFrame:
-    row = {
-        **dict.fromkeys(ARD_COLUMNS, ""), "analysis": analysis.id, "context": analysis.endpoint,
-        "frame": "error", "row": 0, "stat_name": "error", "stat_label": "not estimable",
-        "stat": float("nan"), "stat_chr": reason, "stat_type": "text", "warning": reason,
-    }  # fmt: skip
-    return pd.DataFrame([row], columns=list(ARD_COLUMNS)).astype({"row": "int64", "stat": "float64"})
-
-
-def with_records(study: Study, records: pd.DataFrame, images: pd.DataFrame | None = None) -> Study:
-    """Study with further records."""
-    stacked = pd.concat([study.records, records], ignore_index=True)
-    return replace(study, records=stacked, images=images if images is not None else study.images)

@@ -1,0 +1,92 @@
+"""What every report describes before it infers: subjects, baseline, scans, signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+
+import livertrack as lt
+from livertrack._results import Result
+from livertrack.dictionary import load_schema
+from livertrack.pipeline.imaging import Imaging
+from livertrack.study import Study
+
+Described = tuple[str, Callable[[], Result]]
+
+#: columns of adsl that are bookkeeping, not baseline characteristics
+_BOOKKEEPING = {
+    "STUDYID", "USUBJID", "SUBJID", "SITEID", "TRT01P", "TRT01PN", "TRT01A", "TRT01AN", "EOSSTT",
+    "DCSREAS",
+}  # fmt: skip
+
+
+def describe(study: Study, imaging: Imaging) -> Iterator[Described]:
+    """Name and maker of each descriptive result that the study has data for."""
+    data = study.plan.data
+    scans = scans_by_arm(study, imaging)
+    own = study.records[~study.records["DATASET"].isin(["admri"])]
+    yield "disposition", lambda: lt.disposition(
+        study.adsl, arm=data.arm, population=data.population, scans=scans, records=own,
+        images=study.images, visits=data.visits,
+    )  # fmt: skip
+    yield "baseline_table", lambda: lt.baseline_table(
+        study.analysed(), columns=_characteristics(study), arm=data.arm, records=own,
+        baseline=data.baseline, categorical=_scores(study), labels=_labels(study),
+    )  # fmt: skip
+    if scans is not None:
+        yield "scan_quality", lambda: lt.scan_quality(scans, arm=data.arm)
+    if imaging.admri is not None:
+        population = study.analysed()["USUBJID"]
+        signatures = study.records[
+            study.records["DATASET"].eq("admri") & study.records["USUBJID"].isin(population)
+        ]
+        yield "signature_summary", lambda: lt.signature_summary(
+            signatures, arm=data.arm, conf_level=study.plan.conf_level
+        )
+    if imaging.recovery is not None:
+        yield "recovery", lambda: lt.vocabulary_recovery(imaging.recovery)
+
+
+def scans_by_arm(study: Study, imaging: Imaging) -> pd.DataFrame | None:
+    """Scan records with the arm; scans of subjects that adsl does not have are left out."""
+    if imaging.adscan is None:
+        return None
+    data = study.plan.data
+    keep = [c for c in imaging.adscan.columns if c not in (data.arm, "SITEID")]
+    subjects = study.adsl[["USUBJID", data.arm, *(["SITEID"] if "SITEID" in study.adsl else [])]]
+    scans = imaging.adscan[keep].merge(subjects, on="USUBJID", how="inner")
+    scans["AVISIT"] = pd.Categorical(scans["AVISIT"].astype(object), data.visits, ordered=True)
+    return scans.dropna(subset=["AVISIT"])
+
+
+def _labels(study: Study) -> dict[str, str]:
+    """Titles of the columns of adsl: those of the plan, else of the data dictionary."""
+    known = {field.name: field.title for field in load_schema("adsl").fields if field.title}
+    return {**known, **study.plan.data.labels}
+
+
+def _characteristics(study: Study) -> list[str]:
+    """Columns of adsl that describe subjects: no bookkeeping, dates or other flags, no copy."""
+    strata, codes = study.plan.data.strata, set(study.records["PARAMCD"])
+    return [
+        column
+        for column in study.adsl.columns
+        if column in strata
+        or not (
+            column in _BOOKKEEPING
+            or column.endswith(("FL", "DT", "DTM", "DY"))
+            or _copies_a_parameter(column, codes)
+        )
+    ]
+
+
+def _copies_a_parameter(column: str, codes: set[str]) -> bool:
+    """Whether ``column`` is the baseline of a PARAMCD (ALTBL of ALT), which is described anyway."""
+    return column.endswith("BL") and any(code.startswith(column[:-2]) for code in codes)
+
+
+def _scores(study: Study) -> list[str]:
+    """Biopsy scores: they are counted, not averaged."""
+    at = study.records[study.records["DATASET"].eq("adbx")]
+    return sorted(at["PARAMCD"].unique())
