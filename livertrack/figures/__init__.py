@@ -7,7 +7,12 @@ from livertrack.figures.agreement import bland_altman_plot
 from livertrack.figures.consort import consort
 from livertrack.figures.forest import estimates_by, forest
 from livertrack.figures.pathways import alluvial, pathway_matrix
-from livertrack.figures.prediction import calibration_plot, confusion_matrix, roc_curves
+from livertrack.figures.prediction import (
+    calibration_plot,
+    confusion_matrices,
+    prediction_panels,
+    roc_curves,
+)
 from livertrack.figures.signatures import signature_trajectories
 from livertrack.figures.survival import kaplan_meier_curve
 from livertrack.figures.vocabulary import exemplar_patches, intensity_profiles, label_map
@@ -17,7 +22,7 @@ __all__ = [
     "arm_style",
     "bland_altman_plot",
     "calibration_plot",
-    "confusion_matrix",
+    "confusion_matrices",
     "consort",
     "estimates_by",
     "exemplar_patches",
@@ -29,6 +34,7 @@ __all__ = [
     "model_figure",
     "pathway_matrix",
     "plot_result",
+    "prediction_panels",
     "roc_curves",
     "save_figure",
     "signature_trajectories",

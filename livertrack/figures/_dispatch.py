@@ -11,6 +11,7 @@ from livertrack.figures.agreement import bland_altman_plot
 from livertrack.figures.consort import consort
 from livertrack.figures.forest import estimates_by, forest
 from livertrack.figures.pathways import pathway_matrix
+from livertrack.figures.prediction import prediction_panels
 from livertrack.figures.signatures import signature_trajectories
 from livertrack.figures.survival import kaplan_meier_curve
 
@@ -72,4 +73,5 @@ _FIGURES: dict[str, Callable[..., Any]] = {
     "ancova": _lsmeans,
     "mmrm": _lsmeans,
     "bland_altman": bland_altman_plot,
+    "biopsy_prediction": prediction_panels,
 }

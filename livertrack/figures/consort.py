@@ -44,7 +44,7 @@ def consort(result: Any, *, arms: Sequence[str] | None = None, total: str = "Tot
         for row in range(len(steps))
     ]
     gap = 0.24
-    size = 0.55 + sum(heights) + gap * len(steps)
+    size = 0.6 + sum(heights) + gap * len(steps)
     _, ax = plt.subplots(figsize=(7.2, size))
     ax.set(xlim=(0, 7.2), ylim=(size, 0))
     ax.set_axis_off()
@@ -85,7 +85,7 @@ def _text(table: pd.DataFrame, arm: str, step: tuple[str, str]) -> str:
             lines.append(f"not in population: {_count(table, arm, 'not in population')}")
         return "\n".join([*lines, f"analysed: {_count(table, arm, 'population')}"])
     if kind == "end":
-        lines = []
+        lines = ["End of study"]
         for stage in ("completed", "discontinued"):
             if stage in set(table["stage"]):
                 lines.append(f"{stage}: {_count(table, arm, stage)}")

@@ -2,120 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 
-from livertrack._views import order_of
+from livertrack._views import frame_of, order_of, rows_of
 from livertrack.figures._palette import SOFT, arm_style, ink_on
 from livertrack.figures._style import empty_axes, one_axes, styled
+
+_ROC = ("feature_set", "fpr", "tpr")
+_CALIBRATION = ("feature_set", "n", "predicted", "observed", "conf_low", "conf_high")
+_CONFUSION = ("feature_set", "observed", "predicted", "n")
+
+
+@styled
+def prediction_panels(result: Any, *, labels: Mapping[str, str] | None = None) -> Any:
+    """ROC curves (binary outcomes) beside calibration, from a `biopsy_prediction` result.
+
+    Parameters
+    ----------
+    result : BiopsyPrediction or StoredResult
+    labels : mapping, optional
+        Feature set -> text of the legend, e.g. with its AUC.
+
+    Returns
+    -------
+    ndarray of Axes
+    """
+    roc = len(frame_of(result, "roc", _ROC)) > 0
+    _, axes = plt.subplots(1, 2 if roc else 1, figsize=(7.2 if roc else 4.6, 4.3), squeeze=False)
+    if roc:
+        _roc(axes[0, 0], frame_of(result, "roc", _ROC), labels or {})
+    _calibration(axes[0, -1], result)
+    return axes[0]
 
 
 @styled
 def roc_curves(
-    curves: pd.DataFrame, *, labels: Mapping[str, str] | None = None, ax: Axes | None = None
+    result: Any, *, labels: Mapping[str, str] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw ROC curves, one line style per feature set.
+    """ROC curves of out-of-fold predictions, one line style per feature set."""
+    return _roc(one_axes(ax, (4.4, 4.4)), frame_of(result, "roc", _ROC), labels or {})
 
-    Parameters
-    ----------
-    curves : DataFrame
-        ``feature_set, false_positive_rate, true_positive_rate`` in drawing order.
-    labels : mapping, optional
-        Feature set -> text of the legend, e.g. with its AUC.
-    """
-    ax = one_axes(ax, (4.4, 4.2))
+
+def _roc(ax: Axes, curves: pd.DataFrame, labels: Mapping[str, str]) -> Axes:
     if curves.empty:
-        return empty_axes(ax, "No curve: the outcome has one class")
+        return empty_axes(ax, "No curve: the outcome is not binary")
     ax.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
     for place, name in enumerate(order_of([*curves["feature_set"]])):
-        rows = curves[curves["feature_set"].astype(str) == name]
+        rows = curves[curves["feature_set"].astype(str) == name].sort_values(["fpr", "tpr"])
         style = arm_style(place + 1)
         ax.plot(
-            rows["false_positive_rate"], rows["true_positive_rate"], color=style.colour,
-            linestyle=style.line, label=(labels or {}).get(name, name), drawstyle="steps-post",
+            rows["fpr"], rows["tpr"], color=style.colour, linestyle=style.line,
+            label=labels.get(name, name), drawstyle="steps-post",
         )  # fmt: skip
     ax.set(
         xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="1 − specificity",
-        ylabel="Sensitivity",
+        ylabel="Sensitivity", title="ROC (AUC with interval)",
     )  # fmt: skip
-    ax.legend(loc="lower right")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=3)
     return ax
 
 
 @styled
-def calibration_plot(
-    bins: pd.DataFrame, *, labels: Mapping[str, str] | None = None, ax: Axes | None = None
-) -> Axes:
-    """Draw observed against predicted probability, one marker per group of subjects.
+def calibration_plot(result: Any, *, ax: Axes | None = None) -> Axes:
+    """Observed against predicted values in groups of subjects, with intervals."""
+    return _calibration(one_axes(ax, (4.4, 4.4)), result)
 
-    Parameters
-    ----------
-    bins : DataFrame
-        ``feature_set, predicted, observed, conf_low, conf_high, n``: mean predicted probability,
-        proportion observed with limits, and number of subjects of each group.
-    """
-    ax = one_axes(ax, (4.4, 4.2))
+
+def _calibration(ax: Axes, result: Any) -> Axes:
+    bins = frame_of(result, "calibration", _CALIBRATION)
     if bins.empty:
-        return empty_axes(ax)
-    ax.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
+        return empty_axes(ax, "No calibration: too few subjects")
+    numbers = bins[["predicted", "observed", "conf_low", "conf_high"]].to_numpy(float)
+    binary = str(result.settings.get("task", "binary")) == "binary"
+    low, high = (0.0, 1.0) if binary else (float(np.nanmin(numbers)), float(np.nanmax(numbers)))
+    ax.plot([low, high], [low, high], color=SOFT, linewidth=0.8)
     for place, name in enumerate(order_of([*bins["feature_set"]])):
-        rows = bins[bins["feature_set"].astype(str) == name]
+        rows = bins[bins["feature_set"].astype(str) == name].sort_values("predicted")
         style = arm_style(place + 1)
         ax.plot(
             rows["predicted"], rows["observed"], color=style.colour, linestyle=style.line,
-            marker=style.marker, label=(labels or {}).get(name, name),
+            marker=style.marker, label=name,
         )  # fmt: skip
-        if {"conf_low", "conf_high"} <= set(rows.columns):
-            ax.vlines(
-                rows["predicted"], rows["conf_low"], rows["conf_high"], color=style.colour,
-                linewidth=1,
-            )  # fmt: skip
+        ax.vlines(
+            rows["predicted"], rows["conf_low"], rows["conf_high"], color=style.colour,
+            linewidth=0.9,
+        )  # fmt: skip
+    edge = 0.02 * (high - low)
     ax.set(
-        xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", xlabel="Predicted probability",
-        ylabel="Observed proportion",
+        xlim=(low - edge, high + edge), ylim=(low - edge, high + edge), aspect="equal",
+        xlabel="Predicted probability" if binary else "Predicted",
+        ylabel="Observed proportion" if binary else "Observed mean", title="Calibration",
     )  # fmt: skip
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=3)
     return ax
 
 
 @styled
-def confusion_matrix(
-    counts: pd.DataFrame, *, title: str = "", ax: Axes | None = None, order: Sequence[str] = ()
-) -> Axes:
-    """Draw how many subjects of each true class were given each class.
+def confusion_matrices(result: Any, *, columns: int = 3) -> Any:
+    """How many subjects of each observed class were given each class, per feature set.
 
-    Parameters
-    ----------
-    counts : DataFrame
-        ``truth, predicted, n`` (subjects).
+    Returns
+    -------
+    ndarray of Axes
+        Shade: proportion of the observed class; numbers: subjects.
     """
-    ax = one_axes(ax, (3.2, 3.0))
-    if counts.empty:
-        return empty_axes(ax)
-    classes = order_of([*order, *sorted({*counts["truth"], *counts["predicted"]}, key=str)])
-    classes = [
-        name
-        for name in classes
-        if name in {*map(str, counts["truth"]), *map(str, counts["predicted"])}
-    ]
+    counts = frame_of(result, "confusion", _CONFUSION)
+    names = order_of([*counts["feature_set"]])
+    if not names:
+        return np.asarray([empty_axes(plt.subplots(figsize=(7.2, 1.6))[1])])
+    wide = min(columns, len(names))
+    rows = -(-len(names) // wide)
+    _, axes = plt.subplots(rows, wide, figsize=(2.4 * wide, 2.5 * rows), squeeze=False)
+    for ax, name in zip(axes.flat, names, strict=False):
+        _confusion(ax, counts[counts["feature_set"].astype(str) == name])
+        ax.set_title(name)
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
+    return axes
+
+
+def _confusion(ax: Axes, counts: pd.DataFrame) -> None:
+    observed = counts["observed"].astype(float)
+    predicted = counts["predicted"].astype(float)
+    classes = sorted({*observed, *predicted})
     grid = np.zeros((len(classes), len(classes)))
-    for row in counts.itertuples():
-        grid[classes.index(str(row.truth)), classes.index(str(row.predicted))] = float(row.n)
+    for row in rows_of(counts):
+        place = classes.index(float(row["observed"])), classes.index(float(row["predicted"]))
+        grid[place] = float(row["n"])
     total = np.maximum(grid.sum(axis=1, keepdims=True), 1)
     image = ax.imshow(grid / total, cmap="Blues", vmin=0, vmax=1)
     for (i, j), value in np.ndenumerate(grid):
-        shade = image.cmap(image.norm(value / total[i, 0]))
-        ink = ink_on("#%02x%02x%02x" % tuple(int(255 * part) for part in shade[:3]))
-        ax.text(j, i, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=10)
-    ax.set_xticks(range(len(classes)), classes)
-    ax.set_yticks(range(len(classes)), classes)
-    ax.set(xlabel="Predicted", ylabel="Biopsy", title=title)
+        shade = to_hex(image.get_cmap()(image.norm(value / total[i, 0])))
+        ax.text(j, i, f"{value:.0f}", ha="center", va="center", color=ink_on(shade), fontsize=10)
+    texts = [f"{value:g}" for value in classes]
+    ax.set_xticks(range(len(classes)), texts)
+    ax.set_yticks(range(len(classes)), texts)
+    ax.set(xlabel="Predicted", ylabel="Biopsy")
     ax.tick_params(length=0)
     for side in ax.spines.values():
         side.set_visible(False)
-    return ax

@@ -95,7 +95,7 @@ def _numbers(ax: Axes, at_risk: pd.DataFrame, levels: Sequence[str], above: Axes
             fontsize=8.5,
         )  # fmt: skip
     ax.set_yticks(range(len(levels)), levels)
-    ax.tick_params(length=0)
+    ax.tick_params(length=0, pad=14)
     ax.set_xticks([])
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)

@@ -14,6 +14,8 @@ from livertrack.report.run import Run, load_run
 from livertrack.tables import Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|$~^@])")
+# a percent sign stays with its number
+_PERCENT, _NARROW = re.compile(r"(?<=\d) %"), "\u00a0%"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -40,7 +42,7 @@ class Page:
 
     def md(self, text: str) -> None:
         """Write Markdown as it is."""
-        self._write(f"\n{text.strip()}\n")
+        self._write(f"\n{_PERCENT.sub(_NARROW, text.strip())}\n")
 
     def say(self, *sentences: str) -> None:
         """Write a paragraph of plain text; markup in it is shown, not obeyed."""

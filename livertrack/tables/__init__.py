@@ -36,6 +36,13 @@ from livertrack.tables.methods import (
 )
 from livertrack.tables.pathways import net_change_table, pathway_table
 from livertrack.tables.plan import analysis_table, estimand_table
+from livertrack.tables.prediction import (
+    auc_labels,
+    metric_name,
+    prediction_comparison_table,
+    prediction_table,
+    set_name,
+)
 from livertrack.tables.sentences import contrast_sentences, separation_sentence
 
 __all__ = [
@@ -44,6 +51,7 @@ __all__ = [
     "SCAN_MEASURES",
     "Table",
     "analysis_table",
+    "auc_labels",
     "baseline_summary",
     "comparison_table",
     "confidence",
@@ -61,11 +69,14 @@ __all__ = [
     "limitations",
     "limits",
     "methods_paragraphs",
+    "metric_name",
     "net_change_table",
     "number",
     "p_value",
     "pathway_table",
     "percent",
+    "prediction_comparison_table",
+    "prediction_table",
     "provenance_table",
     "responder_rule",
     "responder_table",
@@ -73,5 +84,6 @@ __all__ = [
     "scan_table",
     "separation_sentence",
     "separation_table",
+    "set_name",
     "signature_table",
 ]

@@ -1,12 +1,12 @@
 """Rounding rules: full precision comes in, what a reader can use goes out.
 
-=============  ======================================================================================
-number         a fixed count of decimals, true minus sign, thousands not grouped; "–" where missing
-digits         so many decimals that the largest value of a column has three significant digits
-p-value        three decimals, "<0.001" below, ">0.999" above
-interval       "estimate (low to high)", one count of decimals for all three
-count          "n (p %)", the percentage without decimals from 100 subjects down, else one
-=============  ======================================================================================
+========  ========================================================================================
+number    a fixed count of decimals, true minus sign, thousands not grouped; "–" where missing
+digits    so many decimals that the largest value of a column has three significant digits
+p-value   three decimals, "<0.001" below, ">0.999" above
+interval  "estimate (low to high)", one count of decimals for all three
+count     "n (p %)", the percentage without decimals up to 100 subjects, else with one
+========  ========================================================================================
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Table:
         parts = ["<table>"]
         if caption:
             parts.append(f"<caption>{escape(self.title)}</caption>")
-        parts += ["<thead>", *self._head(), "</thead>", "<tbody>", *self._body(), "</tbody>"]
+        parts += ["<thead>", *self._head(), "</thead>", *self._body()]
         return "\n".join([*parts, "</table>"])
 
     def _head(self) -> list[str]:
@@ -89,31 +89,35 @@ class Table:
         return lines
 
     def _body(self) -> list[str]:
+        """One ``<tbody>`` per group: its heading is the header row of the group."""
+        width = self._width + 1
         if not self.rows:
-            return [f'<tr><td colspan="{self._width + 1}">{escape(self.empty)}</td></tr>']
-        lines = []
-        for row in self.rows:
+            cell = f'<td colspan="{width}" style="text-align:left">{escape(self.empty)}</td>'
+            return ["<tbody>", f"<tr>{cell}</tr>", "</tbody>"]
+        lines = ["<tbody>"]
+        for place, row in enumerate(self.rows):
             stub = escape(row.stub)
             if not row.cells:
-                span = self._width + 1
+                if place:
+                    lines += ["</tbody>", "<tbody>"]
                 lines.append(
-                    f'<tr><th scope="rowgroup" class="group" colspan="{span}">{stub}</th></tr>'
+                    f'<tr><th scope="rowgroup" class="group" colspan="{width}" '
+                    f'style="text-align:left"><strong>{stub}</strong></th></tr>'
                 )
                 continue
-            kind = ' class="indent"' if row.indent else ""
-            space = "&#8195;" if row.indent else ""
+            kind, space = (' class="indent"', "&#8195;") if row.indent else ("", "")
             cells = "".join(
-                f"<td{self._align(place)}>{escape(cell)}</td>"
-                for place, cell in enumerate(row.cells)
+                f"<td{self._align(number)}>{escape(cell)}</td>"
+                for number, cell in enumerate(row.cells)
             )
             lines.append(f'<tr><th scope="row"{kind}>{space}{stub}</th>{cells}</tr>')
-        return lines
+        return [*lines, "</tbody>"]
 
     def _align(self, place: int) -> str:
         return "" if place in self.text_columns else ' style="text-align:right"'
 
     def page(self) -> str:
-        """A page of its own: the table with its caption and footnotes."""
+        """Make a page of its own: the table with its caption and footnotes."""
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.footnotes)
         return (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -137,7 +141,6 @@ class Table:
             if row.cells:
                 lead = [group] if grouped else []
                 writer.writerow([*lead, row.stub, *row.cells])
-                group = group if row.indent else group
             else:
                 group = row.stub
         return stream.getvalue()
@@ -150,8 +153,8 @@ class Table:
 _STYLE = (
     "body{font-family:Arial,sans-serif;margin:1.5rem}table{border-collapse:collapse;"
     "border-top:2px solid;border-bottom:2px solid}caption{text-align:left;padding-bottom:.5rem}"
-    "th,td{padding:.25rem .7rem;text-align:left;vertical-align:top}thead th{border-bottom:1px solid}"
-    "tbody th{font-weight:400}tbody th.group{font-weight:600}tbody th.indent{padding-left:1.3rem}"
+    "th,td{padding:.25rem .7rem;text-align:left;vertical-align:top}"
+    "thead th{border-bottom:1px solid}tbody th{font-weight:400}tbody th.group{font-weight:600}"
     ".notes{font-size:.85rem}"
 )
 

@@ -38,14 +38,16 @@ def separation_table(
     for result in results:
         measure = variable_of(result)
         frame = frame_of(result, "table", _SEPARATION)
-        digits = digits_for([*frame["mean_arm"], *frame["mean_ref"]])
+        share = measure.startswith("TV") and measure[2:].isdigit()
+        scale = 100 if share else 1  # proportions are shown as percent
+        digits = 1 if share else digits_for([*frame["mean_arm"], *frame["mean_ref"]])
         rows = [
             Row(
                 str(row["arm"]),
                 (
                     f"{integer(row['n_arm'])} / {integer(row['n_ref'])}",
-                    number(row["mean_arm"], digits),
-                    number(row["mean_ref"], digits),
+                    number(scale * row["mean_arm"], digits),
+                    number(scale * row["mean_ref"], digits),
                     interval(row["g"], row["g_low"], row["g_high"]),
                     interval(row["auc"], row["auc_low"], row["auc_high"]),
                 ),
@@ -54,7 +56,7 @@ def separation_table(
         ]
         way = benefit(measure)
         heading = (labels or {}).get(measure, measure) + (f", {way}" if way else "")
-        groups.append((heading, rows))
+        groups.append((heading + (" (% of the liver)" if share else ""), rows))
     first = results[0].settings if results else {}
     return Table(
         title="Separation of each arm from "
@@ -68,7 +70,7 @@ def separation_table(
         footnotes=(
             f"N: subjects with the value ({_value(first)}). Positive g and AUC above 0.5: the arm "
             "lies higher than the reference, whatever is good for the subject.",
-            *_method(results),
+            *_method(results, labels),
         ),
         empty="No measure could be compared.",
     )  # fmt: skip
@@ -220,15 +222,20 @@ def _level(results: Sequence[Any]) -> str:
     return confidence(levels[0]) if levels else "95 %"
 
 
-def _method(results: Sequence[Any]) -> tuple[str, ...]:
-    """Distinct methods and notes of the results, as footnotes."""
+def _method(results: Sequence[Any], labels: Labels | None = None) -> tuple[str, ...]:
+    """Distinct methods and notes of the results, as footnotes; one note names its measures."""
     methods = dict.fromkeys(str(r.settings.get("method", "")) for r in results)
-    notes = dict.fromkeys(
-        f"{variable_of(r)}: {note}" if variable_of(r) else note
-        for r in results
-        for note in r.notes
-    )
-    return (*(f"Method: {method}." for method in methods if method), *notes)
+    notes: dict[str, list[str]] = {}
+    for result in results:
+        for note in result.notes:
+            measure = variable_of(result)
+            notes.setdefault(note, []).append((labels or {}).get(measure, measure))
+    whole = {note for note, measures in notes.items() if len(measures) == len(results)}
+    listed = [
+        note if note in whole or not any(measures) else f"{', '.join(measures)}: {note}"
+        for note, measures in notes.items()
+    ]
+    return (*(f"Method: {method}." for method in methods if method), *listed)
 
 
 def _ordered(

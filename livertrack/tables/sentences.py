@@ -70,7 +70,7 @@ def separation_sentence(results: Sequence[Any], *, arm: str, labels: Any) -> str
 
 def _relation(p: Any) -> str:
     text = p_value(p)
-    return text if text[0] in "<>" else f"= {text}"
+    return f"{text[0]} {text[1:]}" if text[0] in "<>" else f"= {text}"
 
 
 def _favours(measure: str, row: dict[str, Any], arm: str) -> str:

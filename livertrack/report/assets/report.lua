@@ -159,6 +159,15 @@ local function callout(div)
   end
 end
 
+local function notes(div)
+  if not html and div.classes:includes("notes") then
+    local blocks = pandoc.Blocks({ pandoc.RawBlock("typst", "#notes[") })
+    blocks:extend(div.content)
+    blocks:insert(pandoc.RawBlock("typst", "]"))
+    return blocks
+  end
+end
+
 local function visible(div)
   local wanted = div.attributes["when-format"]
   local unwanted = div.attributes["unless-format"]
@@ -246,6 +255,7 @@ function Pandoc(doc)
   blocks = blocks:walk({ RawBlock = parse_tables })
   blocks = blocks:walk({ traverse = "topdown", Div = visible })
   blocks = blocks:walk({ Div = callout })
+  blocks = blocks:walk({ Div = notes })
   blocks = number_all(blocks)
   blocks = blocks:walk({ Cite = resolve })
   if #missing > 0 then

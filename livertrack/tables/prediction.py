@@ -1,0 +1,111 @@
+"""Tables of biopsy prediction: performance of each feature set, differences between sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from livertrack._views import frame_of, order_of, rows_of
+from livertrack.tables._format import confidence, integer, interval, number, p_value
+from livertrack.tables._table import Row, Table, grouped
+
+_TABLE = (
+    "feature_set", "metric", "estimate", "conf_low", "conf_high", "p_value", "chance", "n",
+    "n_subjects",
+)  # fmt: skip
+_PAIRS = (
+    "feature_set_1", "feature_set_2", "metric", "estimate_1", "estimate_2", "difference",
+    "conf_low", "conf_high", "p_value", "n",
+)  # fmt: skip
+_METRICS = {
+    "auc": "AUC", "accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy",
+    "sensitivity": "Sensitivity", "specificity": "Specificity", "brier": "Brier score",
+    "calibration_slope": "Calibration slope (ideal 1)",
+    "calibration_intercept": "Calibration intercept (ideal 0)", "f1": "F1 score",
+    "concordance": "Concordance", "mae": "Mean absolute error", "rmse": "Root mean square error",
+    "r2": "R²", "kappa": "Weighted kappa", "weighted_kappa": "Weighted kappa",
+    "log_loss": "Log loss", "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+}  # fmt: skip
+
+
+def prediction_table(result: Any, *, outcome: str = "the outcome") -> Table:
+    """Out-of-fold performance by feature set, from a `biopsy_prediction` result."""
+    frame = frame_of(result, "table", _TABLE)
+    groups = []
+    for name in order_of([*frame["feature_set"]]):
+        rows = [row for row in rows_of(frame) if str(row["feature_set"]) == name]
+        members = [
+            Row(
+                metric_name(str(row["metric"])),
+                (
+                    interval(row["estimate"], row["conf_low"], row["conf_high"]),
+                    number(row["chance"]),
+                    p_value(row["p_value"]),
+                ),
+            )
+            for row in rows
+        ]
+        groups.append((f"{set_name(name)} (N = {integer(rows[0]['n_subjects'])})", members))
+    level = confidence(result.settings.get("conf_level", 0.95))
+    return Table(
+        title=f"Prediction of {outcome}: performance on subjects the model had not seen",
+        stub="Features and metric",
+        headers=(f"Estimate ({level} CI)", "By chance", "p"),
+        rows=grouped(groups),
+        footnotes=(
+            "N: subjects with the biopsy score. p and chance: the whole procedure repeated with "
+            f"features exchanged among subjects ({integer(result.settings.get('n_perm'))} "
+            "permutations).",
+            f"Method: {result.settings.get('method', 'nested cross-validation')}.",
+            *result.notes,
+        ),
+        empty="Nothing could be predicted.",
+    )
+
+
+def prediction_comparison_table(result: Any) -> Table:
+    """Differences between feature sets on the same subjects, from `biopsy_prediction`."""
+    frame = frame_of(result, "comparison", _PAIRS)
+    rows = [
+        Row(
+            f"{set_name(str(row['feature_set_1']))} − {set_name(str(row['feature_set_2']))}",
+            (
+                metric_name(str(row["metric"])), number(row["estimate_1"]),
+                number(row["estimate_2"]),
+                interval(row["difference"], row["conf_low"], row["conf_high"]),
+                p_value(row["p_value"]),
+            ),
+        )
+        for row in rows_of(frame)
+    ]  # fmt: skip
+    level = confidence(result.settings.get("conf_level", 0.95))
+    return Table(
+        title="Feature sets compared on the same subjects",
+        stub="Feature sets",
+        headers=("Metric", "First", "Second", f"Difference ({level} CI)", "p"),
+        rows=tuple(rows),
+        text_columns=(0,),
+        footnotes=("First minus second; for errors (Brier score) less is better.",),
+        empty="There is one feature set.",
+    )
+
+
+def metric_name(metric: str) -> str:
+    """What a reader calls a metric."""
+    return _METRICS.get(metric, metric.replace("_", " ").capitalize())
+
+
+def set_name(name: str) -> str:
+    """What a reader calls a feature set of the plan."""
+    return name.replace("_", " ")
+
+
+def auc_labels(result: Any) -> Mapping[str, str]:
+    """Legend of each feature set: its name with the AUC and its interval."""
+    rows = [r for r in rows_of(frame_of(result, "table", _TABLE)) if str(r["metric"]) == "auc"]
+    return {
+        str(r["feature_set"]): f"{set_name(str(r['feature_set']))}: "
+        f"{interval(r['estimate'], r['conf_low'], r['conf_high'])}"
+        for r in rows
+    }
