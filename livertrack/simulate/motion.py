@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from livertrack.simulate.fields import smooth_field
+from livertrack.simulate.fields import interpolate, smooth_field
 
 #: Distance of the control points of a deformation, mm.
 CONTROL_MM = 24.0
@@ -33,17 +33,11 @@ class Motion:
 
         The voxel at position ``p`` of the scan shows the reference anatomy at ``p + displacement``.
         """
-        grid = np.meshgrid(
-            *[
-                np.linspace(0, points - 1, n)
-                for points, n in zip(self.control.shape[1:], shape, strict=True)
-            ],
-            indexing="ij",
-        )
-        smooth = [
-            ndimage.map_coordinates(part, grid, order=1, mode="nearest") for part in self.control
-        ]
-        moved: np.ndarray = np.stack(smooth) + self.translation[:, None, None, None]
+        smooth = self.control
+        for axis, n in enumerate(shape, start=1):
+            places = np.linspace(0, self.control.shape[axis] - 1, n)
+            smooth = interpolate(smooth, places, axis=axis)
+        moved: np.ndarray = smooth + self.translation[:, None, None, None]
         return moved.astype(np.float32)
 
 
@@ -82,40 +76,68 @@ def draw_motion(
     return Motion(translation, control * (deformation_mm / np.sqrt(6)))
 
 
-def pull(
-    volume: np.ndarray, displacement: np.ndarray, spacing: Sequence[float], *, order: int,
-    where: np.ndarray | None = None,
-) -> np.ndarray:  # fmt: skip
-    """Resample a volume of the reference anatomy at displaced positions.
+def pull_labels(
+    labels: np.ndarray, displacement: np.ndarray, spacing: Sequence[float]
+) -> np.ndarray:
+    """Label map of the reference anatomy at displaced positions, by nearest voxel.
 
     Parameters
     ----------
-    volume : array (x, y, z)
-        In the reference anatomy.
+    labels : integer array (x, y, z)
+        In the reference anatomy; its outermost voxels continue outside the grid.
     displacement : array (3, x, y, z)
         In mm.
     spacing : (float, float, float)
         Voxel size, mm.
-    order : int
-        Spline order: 0 for label maps, 1 for smooth fields. With order 3 the volume holds spline
-        coefficients (``scipy.ndimage.spline_filter``), so that they are computed once.
-    where : boolean array (x, y, z), optional
-        Only these voxels are resampled, and the result is a flat array of them.
 
     Returns
     -------
-    array (x, y, z) or (n,), of the type of the volume
+    array (x, y, z) of the type of ``labels``
     """
-    if where is None:
-        index = np.ogrid[tuple(slice(n) for n in volume.shape)]
-        moved = displacement
-    else:
-        index = np.nonzero(where)
-        moved = displacement[:, where]
-    places = [
-        axis + shift / np.float32(step)
-        for axis, shift, step in zip(index, moved, spacing, strict=True)
-    ]
-    values = ndimage.map_coordinates(volume, places, order=order, mode="nearest", prefilter=False)
-    resampled: np.ndarray = values
-    return resampled
+    places = []
+    own = np.ogrid[tuple(slice(n) for n in labels.shape)]
+    for axis, shift, step, n in zip(own, displacement, spacing, labels.shape, strict=True):
+        near = np.rint(shift / np.float32(step) + axis.astype(np.float32)).astype(np.intp)
+        places.append(np.clip(near, 0, n - 1))
+    return labels[tuple(places)]
+
+
+def pull_fields(
+    fields: Sequence[np.ndarray],
+    orders: Sequence[int],
+    where: np.ndarray,
+    displacement: np.ndarray,
+    spacing: Sequence[float],
+) -> np.ndarray:
+    """Fields of the reference anatomy at displaced positions, only where asked for.
+
+    Parameters
+    ----------
+    fields : sequence of arrays (x, y, z)
+        In the reference anatomy; spline coefficients (``scipy.ndimage.spline_filter``) where the
+        order is above 1.
+    orders : sequence of int
+        Spline order of each field.
+    where : boolean array (x, y, z)
+        Voxels that are wanted.
+    displacement : array (3, x, y, z)
+        In mm.
+    spacing : (float, float, float)
+        Voxel size, mm.
+
+    Returns
+    -------
+    array (fields, n), one column per voxel of ``where`` in array order
+    """
+    places = np.stack(
+        [
+            axis + shift[where] / np.float32(step)
+            for axis, shift, step in zip(np.nonzero(where), displacement, spacing, strict=True)
+        ]
+    )
+    return np.stack(
+        [
+            ndimage.map_coordinates(field, places, order=order, mode="nearest", prefilter=False)
+            for field, order in zip(fields, orders, strict=True)
+        ]
+    )

@@ -158,6 +158,11 @@ def rician(rng: np.random.Generator, signal: np.ndarray, noise: float) -> np.nda
     """Magnitude of a signal with complex Gaussian noise of standard deviation ``noise`` per part."""
     if noise <= 0:
         return np.abs(signal)
-    real = signal + noise * rng.standard_normal(signal.shape, dtype=np.float32)
-    imaginary = noise * rng.standard_normal(signal.shape, dtype=np.float32)
-    return np.hypot(real, imaginary)
+    size = signal.shape
+    real = rng.standard_normal(size, dtype=np.float32)
+    imaginary = rng.standard_normal(size, dtype=np.float32)
+    real *= np.float32(noise)
+    real += signal
+    imaginary *= np.float32(noise)
+    magnitude: np.ndarray = np.sqrt(real * real + imaginary * imaginary)
+    return magnitude

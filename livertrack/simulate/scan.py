@@ -8,7 +8,7 @@ from scipy import ndimage
 from livertrack.simulate import tissue
 from livertrack.simulate.anatomy import Anatomy
 from livertrack.simulate.fields import smooth_field
-from livertrack.simulate.motion import Motion, draw_motion, pull
+from livertrack.simulate.motion import Motion, draw_motion, pull_fields, pull_labels
 from livertrack.simulate.physics import sequence_signals
 from livertrack.simulate.scanner import Scanner, ScanSettings, acquire
 
@@ -210,14 +210,8 @@ def simulate_scan(
 
     def look(extra: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         moved = displacement + extra[:, None, None, None].astype(np.float32)
-        seen = pull(tissues, moved, spacing, order=0)
-        organ = textured(seen)
-        grains = np.stack(
-            [
-                pull(field, moved, spacing, order=order, where=organ)
-                for field, order in zip(textures, _ORDER, strict=True)
-            ]
-        )
+        seen = pull_labels(tissues, moved, spacing)
+        grains = pull_fields(textures, _ORDER, textured(seen), moved, spacing)
         return seen, tissue_signals(
             seen, grains, physiology=physiology, settings=settings, t1_factor=t1_factor
         )

@@ -52,7 +52,7 @@ class ScanSettings:
     noise: float = 0.03
     gain: float = 0.3
     blur_mm: float = 1.3
-    bias: float = 0.18
+    bias: float = 0.15
     breathing_mm: float = 4.4
     deformation_mm: float = 3.0
     sequence_shift_mm: float = 1.0

@@ -118,9 +118,14 @@ def baseline_states(
     shape = anatomy.liver.shape
     states = np.where(anatomy.liver, anatomy.tissues, 0).astype(np.uint8)
     total = int(anatomy.parenchyma.sum())
-    # Each process has a field of its own; the more advanced state is the core of the same field.
-    for advanced, outer in ((tissue.COARSE, tissue.FINE), (tissue.SEVERE, tissue.MILD),
-                            (tissue.INFLAMED, None), (tissue.IRON, None)):  # fmt: skip
+    # Each process has a field of its own; severe steatosis is the core of the fatty regions.
+    for advanced, outer in (
+        (tissue.COARSE, None),
+        (tissue.FINE, None),
+        (tissue.SEVERE, tissue.MILD),
+        (tissue.INFLAMED, None),
+        (tissue.IRON, None),
+    ):
         field = smooth_field(rng, shape, anatomy.spacing, region_mm)
         free = states == tissue.NORMAL
         ranks = ranks_within(field, free)

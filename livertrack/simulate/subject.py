@@ -57,7 +57,7 @@ def simulate_subject(
     severity: Severity | None = None,
     scanner: Scanner | None = None,
     settings: ScanSettings | None = None,
-    region_mm: float = 13.0,
+    region_mm: float = 20.0,
 ) -> SimulatedSubject:
     """Simulate one subject in memory.
 

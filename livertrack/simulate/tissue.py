@@ -58,8 +58,8 @@ NORMAL, MILD, SEVERE, FINE, COARSE, INFLAMED, IRON, VESSEL = range(1, 9)
 
 #: Grain of the texture fields: standard deviation of the smoothing kernel along x, y, z in mm.
 GRAINS: dict[str, tuple[float, float, float]] = {
-    "fine": (1.8, 1.8, 1.8),
-    "nodular": (5.0, 5.0, 5.0),
+    "fine": (1.5, 1.5, 1.8),
+    "nodular": (3.6, 3.6, 3.6),
     "streaky": (6.0, 3.0, 3.5),
     "smooth": (9.0, 9.0, 9.0),
 }
@@ -75,11 +75,11 @@ LIVER_STATES: tuple[Tissue, ...] = (
            0.10, 0.015, 0.03, hepatocyte_fat=0.25),
     Tissue(SEVERE, "steatosis, severe", 1.0, 0.25, 610.0, 36.0, 2.0, "streaky",
            0.12, 0.02, 0.06, hepatocyte_fat=0.80),
-    Tissue(FINE, "fibrosis, fine", 1.0, 0.05, 700.0, 32.0, 1.6, "fine",
-           0.10, 0.14, 0.40, hepatocyte_fat=0.05),
-    Tissue(COARSE, "fibrosis, coarse", 1.0, 0.05, 700.0, 32.0, 1.6, "nodular",
-           0.10, 0.10, 0.30, hepatocyte_fat=0.05),
-    Tissue(INFLAMED, "inflammation", 1.0, 0.05, 690.0, 32.0, 1.7, "smooth",
+    Tissue(FINE, "fibrosis, fine", 1.0, 0.05, 700.0, 32.0, 1.3, "fine",
+           0.10, 0.16, 0.50, hepatocyte_fat=0.05),
+    Tissue(COARSE, "fibrosis, coarse", 1.0, 0.05, 700.0, 32.0, 1.3, "nodular",
+           0.10, 0.12, 0.36, hepatocyte_fat=0.05),
+    Tissue(INFLAMED, "inflammation", 1.0, 0.05, 690.0, 32.0, 1.5, "smooth",
            0.05, 0.03, 0.05, hepatocyte_fat=0.10),
     Tissue(IRON, "iron", 1.0, 0.03, 560.0, 105.0, 2.3, "smooth",
            0.05, 0.02, 0.03, hepatocyte_fat=0.02),
@@ -94,7 +94,7 @@ OTHER_TISSUES: tuple[Tissue, ...] = (
     Tissue(SKIN_FAT, "subcutaneous fat", 1.0, 0.95, 900.0, 20.0, 0.05),
     Tissue(MUSCLE, "muscle", 0.95, 0.03, 856.0, 33.0, 0.15),
     Tissue(SPLEEN, "spleen", 1.05, 0.0, 1057.0, 20.0, 0.35, "smooth", 0.0, 0.02, 0.02),
-    Tissue(MARROW, "bone marrow", 0.6, 0.35, 900.0, 60.0, 0.2),
+    Tissue(MARROW, "bone marrow", 0.6, 0.25, 900.0, 60.0, 0.2),
     Tissue(BLOOD, "blood", 0.95, 0.0, 1441.0, 8.0, 0.35),
     Tissue(STOMACH, "stomach", 0.9, 0.05, 1600.0, 25.0, 0.1),
     Tissue(LUNG, "lung", 0.12, 0.0, 1200.0, 300.0, 0.1),
