@@ -68,13 +68,13 @@ def pair_kernel(x: Vector, y: Vector) -> Matrix:
     return np.asarray((np.sign(x[:, None] - y[None, :]) + 1) / 2, dtype=float)
 
 
-def acceleration(jackknife: Vector, sizes: tuple[int, int]) -> float:
-    """Acceleration of BCa for two samples, from the leave-one-out values (first arm first).
+def acceleration(jackknife: Vector, sizes: tuple[int, ...]) -> float:
+    """Acceleration of BCa for one or more samples, from leave-one-out values in their order.
 
     Zero where leaving a subject out changes nothing, or where a value is undefined.
     """
     cubes = squares = 0.0
-    for part in np.split(jackknife, [sizes[0]]):
+    for part in np.split(jackknife, np.cumsum(sizes)[:-1]):
         influence = (len(part) - 1) * (part.mean() - part) / len(part)
         cubes += np.sum(influence**3).item()
         squares += np.sum(influence**2).item()
