@@ -53,6 +53,9 @@ _EXPORTS = {
     "clr": "livertrack.endpoints.compositions",
     "ilr": "livertrack.endpoints.compositions",
     "permanova": "livertrack.endpoints.compositions",
+    "ilr_inverse": "livertrack.endpoints.compositions",
+    "aitchison_distance": "livertrack.endpoints.compositions",
+    "composition_regression": "livertrack.endpoints.compositions",
     # descriptive
     "disposition": "livertrack.endpoints.descriptive",
     "baseline_table": "livertrack.endpoints.descriptive",

@@ -104,11 +104,3 @@ def survival_and_greenwood(table: RiskTable) -> tuple[Floats, Floats]:
 def level_rows(values: pd.Series, level: object) -> NDArray[np.bool_]:
     """Rows of one level, as a plain boolean array."""
     return np.asarray((values == level).to_numpy(dtype=bool))
-
-
-def stratum_numbers(data: pd.DataFrame, by: Sequence[str]) -> NDArray[np.int64]:
-    """Return the number of the stratum of each row; all 0 without strata."""
-    if not by:
-        return np.zeros(len(data), dtype=np.int64)
-    number = data.groupby(list(by), observed=True).ngroup()
-    return np.asarray(number.to_numpy(), dtype=np.int64)

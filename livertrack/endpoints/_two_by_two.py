@@ -16,6 +16,7 @@ from livertrack.endpoints._checks import (
     require_level,
     require_unique,
 )
+from livertrack.endpoints._strata import stratum_numbers
 from livertrack.errors import DataError, UsageError
 
 Floats = NDArray[np.float64]
@@ -105,10 +106,7 @@ def counts(
     known: Responses, *, arm: str, level: object, reference: str, strata: list[str]
 ) -> Counts:
     """Count ``level`` (index 1) and ``reference`` (index 0) per stratum."""
-    if strata:
-        place = known.data.groupby(strata, observed=True).ngroup().to_numpy()
-    else:
-        place = np.zeros(len(known.data), dtype=np.int64)
+    place = stratum_numbers(known.data, strata)
     k = int(place.max()) + 1 if len(place) else 1
     sums = []
     for name in (level, reference):

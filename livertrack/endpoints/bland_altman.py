@@ -68,7 +68,8 @@ def bland_altman(
     (noncentral t), each on its own; of the standard deviation by chi-square.
     One pair gives the bias and NaN otherwise; no variation gives NaN for the slope.
     Source: Bland and Altman (1986, 1999); Carkeet (2015) for the exact limits.
-    Checked against: the published peak-flow example and R 4.2 (integrated noncentral t, ``t.test``, ``lm``)
+    Checked against: the published peak-flow example and R 4.2: noncentral t by
+    integration, ``t.test``, ``lm``
     (tests/reference/agreement.R).
     """
     require_conf_level(conf_level)
@@ -108,8 +109,9 @@ def bland_altman(
     unit = " %" if scale == "percent" else ""
     text = (
         f"{method_1} minus {method_2} on {n} subjects: bias {bias:.4g}{unit} "
-        f"({conf_level:.0%} limits {table['conf_low'].iloc[0]:.4g} to {table['conf_high'].iloc[0]:.4g}); {agreement:.0%} "
-        f"limits of agreement {low:.4g} to {high:.4g}{unit}."
+        f"({conf_level:.0%} limits {table['conf_low'].iloc[0]:.4g} to "
+        f"{table['conf_high'].iloc[0]:.4g}); "
+        f"{agreement:.0%} limits of agreement {low:.4g} to {high:.4g}{unit}."
     )
     return BlandAltman(
         table=table,

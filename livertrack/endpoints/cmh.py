@@ -12,6 +12,7 @@ from scipy import stats
 
 from livertrack._results import Result
 from livertrack.endpoints._checks import ordered_levels, require_columns, require_unique
+from livertrack.endpoints._strata import stratum_numbers
 from livertrack.errors import DataError, UsageError
 
 Floats = NDArray[np.float64]
@@ -82,11 +83,7 @@ def cmh_test(
     arms, levels = ordered_levels(kept[arm]), ordered_levels(kept[response])
     row = pd.Categorical(kept[arm], categories=arms).codes
     column = pd.Categorical(kept[response], categories=levels).codes
-    place = (
-        kept.groupby(by, observed=True).ngroup().to_numpy()
-        if by
-        else np.zeros(len(kept), dtype=int)
-    )
+    place = stratum_numbers(kept, by)
     tables = np.zeros((int(place.max()) + 1, len(arms), len(levels)))
     np.add.at(tables, (place, row, column), 1)
     rows = []

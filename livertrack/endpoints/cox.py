@@ -15,7 +15,8 @@ from statsmodels.duration.hazard_regression import PHReg
 from livertrack._results import Result
 from livertrack.endpoints._checks import require_columns, require_conf_level
 from livertrack.endpoints._cox_ph_check import proportional_hazards_test
-from livertrack.endpoints._events import EventTimes, Floats, event_times, stratum_numbers
+from livertrack.endpoints._events import EventTimes, Floats, event_times
+from livertrack.endpoints._strata import stratum_numbers
 from livertrack.errors import DataError, UsageError
 
 

@@ -109,7 +109,8 @@ def icc(
     single = table.set_index("form").loc["ICC2"]
     text = (
         f"ICC(2,1), absolute agreement of {k} raters on {len(y)} subjects: "
-        f"{single['estimate']:.3f} ({conf_level:.0%} limits {single['conf_low']:.3f} to {single['conf_high']:.3f})."
+        f"{single['estimate']:.3f} ({conf_level:.0%} limits {single['conf_low']:.3f} "
+        f"to {single['conf_high']:.3f})."
     )
     df = [len(y) - 1, len(y) * (k - 1), k - 1, (len(y) - 1) * (k - 1)]
     return IntraclassCorrelation(

@@ -12,13 +12,8 @@ from scipy import stats
 
 from livertrack._results import Result
 from livertrack.endpoints._checks import ordered_levels
-from livertrack.endpoints._events import (
-    EventTimes,
-    Floats,
-    event_times,
-    level_rows,
-    stratum_numbers,
-)
+from livertrack.endpoints._events import EventTimes, Floats, event_times, level_rows
+from livertrack.endpoints._strata import stratum_numbers
 from livertrack.errors import DataError
 
 
