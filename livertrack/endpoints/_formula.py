@@ -91,7 +91,11 @@ def expression_columns(expression: str, known: Mapping[str, Any]) -> tuple[str, 
     column = factor_column(expression) or expression
     if column in known:
         return (column,)
-    names = [node.id for node in ast.walk(_tree(expression)) if isinstance(node, ast.Name)]
+    nodes = list(ast.walk(_tree(expression)))
+    for node in nodes:
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) not in FUNCTIONS:
+            raise _not_understood(expression)
+    names = [node.id for node in nodes if isinstance(node, ast.Name)]
     return tuple(dict.fromkeys(name for name in names if name not in FUNCTIONS))
 
 
@@ -120,11 +124,14 @@ def _value(node: ast.AST, columns: Mapping[str, Any], expression: str) -> Any:
         and not node.keywords
     ):
         return FUNCTIONS[node.func.id](_value(node.args[0], columns, expression))
-    msg = (
+    raise _not_understood(expression)
+
+
+def _not_understood(expression: str) -> UsageError:
+    return UsageError(
         f"formula: {expression!r} is not understood; known are columns, numbers, + - * / ^ and "
         f"{', '.join((*FUNCTIONS, *FACTOR_FUNCTIONS))}"
     )
-    raise UsageError(msg)
 
 
 def _tree(expression: str) -> ast.Expression:
@@ -136,7 +143,8 @@ def _tree(expression: str) -> ast.Expression:
 
 
 def _clean(expression: str) -> str:
-    return expression.strip().strip("`")
+    """Write an expression as R does: no blanks round ^ and /."""
+    return expression.strip().strip("`").replace(" ^ ", "^").replace(" / ", "/")
 
 
 def _in_order_of_appearance(formula: str, terms: list[tuple[str, ...]]) -> tuple[str, ...]:

@@ -22,10 +22,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import lapack
 
 from livertrack.endpoints._design import Floats
-from livertrack.endpoints.mmrm._structures import SpatialExponential, Structure
+from livertrack.endpoints.mmrm._structures import (
+    Derivatives,
+    SpatialExponential,
+    Structure,
+)
 from livertrack.endpoints.mmrm._subjects import Subjects
 
 
@@ -122,6 +126,14 @@ class VisitCovariance:
         self.n_groups = subjects.n_groups
         self.q = structure.q * self.n_groups
         self.slices = [slice(g * structure.q, (g + 1) * structure.q) for g in range(self.n_groups)]
+        self._last: tuple[bytes, list[Derivatives]] | None = None
+
+    def _free(self, eta: Floats) -> list[Derivatives]:
+        """Derivatives of every group; the last ones are remembered."""
+        key = eta.tobytes()
+        if self._last is None or self._last[0] != key:
+            self._last = (key, [self.structure.free(eta[part]) for part in self.slices])
+        return self._last[1]
 
     def on(self, subjects: Subjects) -> VisitCovariance:
         """Return the same covariance model for other subjects."""
@@ -129,7 +141,7 @@ class VisitCovariance:
 
     def matrices(self, eta: Floats) -> list[Floats]:
         """Covariance matrix of every group."""
-        return [self.structure.free(eta[part]).sigma for part in self.slices]
+        return [derivative.sigma for derivative in self._free(eta)]
 
     def sigma(self, eta: Floats) -> Floats:
         """Covariance of every pattern."""
@@ -137,7 +149,7 @@ class VisitCovariance:
 
     def derivatives(self, eta: Floats, pieces: Pieces) -> tuple[Floats, Floats]:
         """Gradient and Hessian in the free parameters."""
-        found = [self.structure.free(eta[part]) for part in self.slices]
+        found = self._free(eta)
         gradient, hessian, cell_gradient, _ = self._chain([f.jacobian for f in found], pieces)
         for part, derivative, cells in zip(self.slices, found, cell_gradient, strict=True):
             hessian[part, part] += derivative.curvature(cells)
@@ -345,14 +357,15 @@ class Likelihood:
         gram = self._flat.T @ AW.reshape(-1, p + 1)
         value = float(subjects.count @ log_determinant)
         factor = np.linalg.cholesky(gram[:p, :p])
-        part = solve_triangular(factor, gram[:p, p], lower=True, check_finite=False)
+        inverse_factor = lapack.dtrtri(factor, lower=1)[0]
+        part = inverse_factor @ gram[:p, p]
         value += float(gram[p, p] - part @ part)
-        root = solve_triangular(factor, np.eye(p), lower=True, check_finite=False).T
         if self.reml:
             value += 2 * float(np.log(np.diag(factor)).sum())
+        root = np.ascontiguousarray(inverse_factor.T)
         beta = root @ part
         U = (AW[:, :, :p].reshape(-1, p) @ root).reshape(len(AW), -1, p)
-        return Solution(0.5 * value, beta, np.ascontiguousarray(root), A, AW, U)
+        return Solution(0.5 * value, beta, root, A, AW, U)
 
     def _pieces(self, solution: Solution) -> Pieces:
         subjects, p = self.subjects, self.subjects.p
