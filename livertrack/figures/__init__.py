@@ -15,7 +15,12 @@ from livertrack.figures.prediction import (
 )
 from livertrack.figures.signatures import signature_trajectories
 from livertrack.figures.survival import kaplan_meier_curve
-from livertrack.figures.vocabulary import exemplar_patches, intensity_profiles, label_map
+from livertrack.figures.vocabulary import (
+    exemplar_patches,
+    intensity_profiles,
+    label_map,
+    label_maps,
+)
 
 __all__ = [
     "alluvial",
@@ -31,6 +36,7 @@ __all__ = [
     "intensity_profiles",
     "kaplan_meier_curve",
     "label_map",
+    "label_maps",
     "model_figure",
     "pathway_matrix",
     "plot_result",

@@ -18,7 +18,9 @@ Array = np.ndarray[Any, Any]
 
 
 @styled
-def exemplar_patches(patches: Array, *, channels: Sequence[str]) -> Array:
+def exemplar_patches(
+    patches: Array, *, channels: Sequence[str], shown: int = 4, shares: Sequence[float] = ()
+) -> Array:
     """Draw the most typical patches of each type, one row per type, one column per channel.
 
     Parameters
@@ -27,6 +29,10 @@ def exemplar_patches(patches: Array, *, channels: Sequence[str]) -> Array:
         Standardised intensities; every channel has one grey scale over all types.
     channels : sequence of str
         Names of the channels (sequences).
+    shown : int
+        Exemplars per type and channel.
+    shares : sequence of float, optional
+        Share of each type (0 to 1), written beside its number.
 
     Returns
     -------
@@ -36,38 +42,42 @@ def exemplar_patches(patches: Array, *, channels: Sequence[str]) -> Array:
         return np.asarray(
             [[empty_axes(plt.subplots(figsize=(7.2, 1.6))[1], "No exemplars stored")]]
         )
-    n_types, n_shown, n_channels = patches.shape[:3]
-    figure, axes = plt.subplots(
-        n_types, n_channels, figsize=(7.2, 0.45 + 0.62 * n_types), squeeze=False
+    patches = patches[:, :shown]
+    n_types, n_shown, n_channels, wide, high = patches.shape
+    _, axes = plt.subplots(
+        n_types, n_channels, figsize=(7.2, 0.35 + 0.62 * n_types), squeeze=False
     )
     for channel in range(n_channels):
-        low, high = np.nanpercentile(patches[:, :, channel], [1, 99])
+        low, top = np.nanpercentile(patches[:, :, channel], [1, 99])
         for number in range(n_types):
             ax = axes[number, channel]
-            strip = np.full((patches.shape[4], n_shown * (patches.shape[3] + 1) - 1), np.nan)
-            for shown in range(n_shown):
-                start = shown * (patches.shape[3] + 1)
-                strip[:, start : start + patches.shape[3]] = patches[number, shown, channel].T
-            ax.imshow(strip, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+            strip = np.full((high, n_shown * (wide + 1) - 1), np.nan)
+            for place in range(n_shown):
+                start = place * (wide + 1)
+                strip[:, start : start + wide] = patches[number, place, channel].T
+            ax.imshow(strip, cmap="gray", vmin=low, vmax=top, interpolation="nearest")
             ax.set_xticks([])
             ax.set_yticks([])
             for side in ax.spines.values():
                 side.set_visible(False)
             if number == 0:
                 ax.set_title(channels[channel])
-        _badge(axes[number, 0], 0)
     for number in range(n_types):
-        _badge(axes[number, 0], number + 1)
+        _badge(axes[number, 0], number + 1, shares[number] if len(shares) else None)
     return np.asarray(axes)
 
 
-def _badge(ax: Axes, number: int) -> None:
-    if number:
-        colour = type_colour(number)
-        ax.set_ylabel(
-            f" {number} ", rotation=0, ha="right", va="center", color=ink_on(colour),
-            fontweight="bold", bbox={"facecolor": colour, "edgecolor": "none", "pad": 2.5},
-            labelpad=8,
+def _badge(ax: Axes, number: int, share: float | None) -> None:
+    colour = type_colour(number)
+    ax.text(
+        -0.16, 0.5, f" {number} ", transform=ax.transAxes, ha="right", va="center",
+        color=ink_on(colour), fontweight="bold",
+        bbox={"facecolor": colour, "edgecolor": "none", "pad": 2.5},
+    )  # fmt: skip
+    if share is not None:
+        ax.text(
+            -0.03, 0.5, f"{100 * share:.0f} %", transform=ax.transAxes, ha="right", va="center",
+            fontsize=7, color=SOFT,
         )  # fmt: skip
 
 
@@ -105,7 +115,8 @@ def intensity_profiles(
         ax.tick_params(axis="y", length=0)
     axes[0, 0].invert_yaxis()
     axes[0, 0].set_ylabel("Tissue type")
-    axes[0, len(channels) // 2].set_xlabel("Mean standardised intensity (bar: SD over voxels)")
+    error = " (line: SD over voxels)" if sds is not None else ""
+    axes[0, len(channels) // 2].set_xlabel(f"Mean standardised intensity{error}")
     return np.asarray(axes[0])
 
 
@@ -132,20 +143,71 @@ def label_map(
         Number of types of the vocabulary (for the legend); default: the largest in the slice.
     """
     ax = one_axes(ax, (6.4, 4.0))
-    if labels.size == 0 or labels.max() == 0:
-        return empty_axes(ax, "No labelled liver in this slice")
-    k = n_types or int(labels.max())
+    k = n_types or int(labels.max(initial=1))
+    if _slice(ax, labels, anatomy, spacing, k):
+        ax.legend(
+            handles=_legend([labels], k), title="Tissue type", loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+        )  # fmt: skip
+    return ax
+
+
+@styled
+def label_maps(slices: Sequence[Any], *, n_types: int) -> Array:
+    """Draw one liver at its visits: anatomy above where it is stored, tissue types below.
+
+    Parameters
+    ----------
+    slices : sequence of objects with ``visit, labels, spacing, anatomy``
+        Arrays (x, y); ``anatomy`` may be None.
+    n_types : int
+        Number of types of the vocabulary.
+
+    Returns
+    -------
+    ndarray of Axes (one or two rows, visits)
+    """
+    if not slices:
+        return np.asarray([empty_axes(plt.subplots(figsize=(7.2, 1.6))[1], "No label map")])
+    pictured = any(one.anatomy is not None for one in slices)
+    rows = 2 if pictured else 1
+    figure, axes = plt.subplots(
+        rows, len(slices), figsize=(7.2, 0.6 + rows * 7.2 / max(len(slices), 2) * 0.78),
+        squeeze=False,
+    )  # fmt: skip
+    for place, one in enumerate(slices):
+        axes[0, place].set_title(one.visit)
+        if pictured:
+            blank = np.zeros_like(one.labels)
+            _slice(axes[0, place], blank, one.anatomy, one.spacing, n_types)
+        _slice(axes[-1, place], one.labels, one.anatomy, one.spacing, n_types)
+    figure.legend(
+        handles=_legend([one.labels for one in slices], n_types), title="Tissue type",
+        loc="outside lower center", ncols=12,
+    )  # fmt: skip
+    return axes
+
+
+def _slice(
+    ax: Axes, labels: Array, anatomy: Array | None, spacing: Sequence[float], k: int
+) -> bool:
     extent = (0.0, labels.shape[0] * spacing[0], 0.0, labels.shape[1] * spacing[1])
-    shown = {"origin": "lower", "extent": extent, "interpolation": "nearest"}
+    shown: dict[str, Any] = {"origin": "lower", "extent": extent, "interpolation": "nearest"}
+    if anatomy is None and not labels.any():
+        empty_axes(ax, "No labelled liver in this slice")
+        return False
+    ax.set_axis_off()
     if anatomy is not None:
         low, high = np.nanpercentile(anatomy, [1, 99.5])
         ax.imshow(anatomy.T, cmap="gray", vmin=low, vmax=high, **shown)
-    cmap = ListedColormap([type_colour(number) for number in range(1, k + 1)])
-    overlay = np.ma.masked_equal(labels, 0)
-    alpha = 0.62 if anatomy is not None else 1.0
-    ax.imshow(overlay.T, cmap=cmap, vmin=0.5, vmax=k + 0.5, alpha=alpha, **shown)
-    ax.set_axis_off()
-    present = [number for number in range(1, k + 1) if (labels == number).any()]
-    handles = [Patch(facecolor=type_colour(n), edgecolor="#333333", label=f"{n}") for n in present]
-    ax.legend(handles=handles, title="Tissue type", loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return ax
+    if labels.any():
+        cmap = ListedColormap([type_colour(number) for number in range(1, k + 1)])
+        overlay = np.ma.masked_equal(labels, 0)
+        alpha = 0.62 if anatomy is not None else 1.0
+        ax.imshow(overlay.T, cmap=cmap, vmin=0.5, vmax=k + 0.5, alpha=alpha, **shown)
+    return True
+
+
+def _legend(slices: Sequence[Array], k: int) -> list[Patch]:
+    present = [n for n in range(1, k + 1) if any((labels == n).any() for labels in slices)]
+    return [Patch(facecolor=type_colour(n), edgecolor="#333333", label=str(n)) for n in present]

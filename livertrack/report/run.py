@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from livertrack._results import StoredResult, ard_result
 from livertrack.dictionary import describe_parameter
 from livertrack.report._errors import ReportError
+from livertrack.report.example import ExampleSlice, example_slices
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,14 @@ class Run:
         except (SafetensorError, OSError) as error:
             msg = f"report: {path.name} cannot be read: {error}"
             raise ReportError(msg) from error
-        card["settings"] = json.loads(next(iter(metadata.values()), "{}"))
+        header = json.loads(next(iter(metadata.values()), "{}"))
+        card["settings"] = header.get("settings", header)
         return card
+
+    @cached_property
+    def example(self) -> list[ExampleSlice]:
+        """Slices of one liver at the visits."""
+        return example_slices(self.out, self.visits)
 
     @property
     def arms(self) -> list[str]:

@@ -11,6 +11,7 @@ from livertrack.tables._format import (
     p_value,
     percent,
 )
+from livertrack.tables._plain import plain_table
 from livertrack.tables._table import Row, Table, grouped
 from livertrack.tables.comparisons import (
     comparison_table,
@@ -44,6 +45,7 @@ from livertrack.tables.prediction import (
     set_name,
 )
 from livertrack.tables.sentences import contrast_sentences, separation_sentence
+from livertrack.tables.vocabulary import vocabulary_table
 
 __all__ = [
     "ENDPOINTS",
@@ -75,6 +77,7 @@ __all__ = [
     "p_value",
     "pathway_table",
     "percent",
+    "plain_table",
     "prediction_comparison_table",
     "prediction_table",
     "provenance_table",
@@ -86,4 +89,5 @@ __all__ = [
     "separation_table",
     "set_name",
     "signature_table",
+    "vocabulary_table",
 ]
