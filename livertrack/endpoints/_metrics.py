@@ -176,25 +176,27 @@ def _logistic_calibration(weights: Matrix, y: Vector, p: Vector) -> tuple[Vector
 
 def _newton(weights: Matrix, y: Vector, x: Vector, *, free_slope: bool) -> Matrix:
     """Intercept and slope of weighted logistic regressions; NaN where they do not converge."""
-    a, b = np.zeros(len(weights)), np.ones(len(weights))
+    out = np.tile([0.0, 1.0], (len(weights), 1))
+    active = np.arange(len(weights))
     for _ in range(40):
+        a, b, w = out[active, 0], out[active, 1], weights[active]
         fitted = expit(a[:, None] + b[:, None] * x)
-        spread = weights * fitted * (1 - fitted)
-        residual = weights * (y - fitted)
+        spread, residual = w * fitted * (1 - fitted), w * (y - fitted)
         g0, h00 = residual.sum(axis=1), spread.sum(axis=1)
         if free_slope:
             g1, h01, h11 = residual @ x, spread @ x, spread @ x**2
             determinant = h00 * h11 - h01**2
             determinant = np.where(determinant > 1e-14 * h00 * h11, determinant, np.nan)
-            da = (h11 * g0 - h01 * g1) / determinant
-            db = (h00 * g1 - h01 * g0) / determinant
+            step = np.column_stack([h11 * g0 - h01 * g1, h00 * g1 - h01 * g0])
+            step /= determinant[:, None]
         else:
-            da, db = g0 / np.where(h00 > 0, h00, np.nan), np.zeros(len(a))
-        size = np.maximum(1, np.maximum(np.abs(da), np.abs(db)) / 2)
-        a, b = a + da / size, b + db / size
-        done = ~(np.abs(da) + np.abs(db) > 1e-9)
-        if done.all():
+            step = np.column_stack([g0 / np.where(h00 > 0, h00, np.nan), np.zeros(len(a))])
+        largest = np.abs(step).max(axis=1)
+        out[active] += step / np.maximum(1, largest / 2)[:, None]
+        # a NaN step and a slope without bound both end here, undefined
+        active = active[(largest > 1e-8) & (np.abs(out[active, 1]) < 1e3)]
+        if not len(active):
             break
-    out = np.column_stack([a, b])
-    out[~done | (np.abs(b) > 1e3)] = np.nan
+    out[active] = np.nan
+    out[~(np.abs(out[:, 1]) < 1e3)] = np.nan
     return out

@@ -157,15 +157,18 @@ def merged(parts: Array, labels: Labels) -> Array:
 
 
 def _imputed(x: Array, train: NDArray[np.bool_]) -> Array:
-    if not np.isnan(x).any():
+    """Fill missing values with the medians of the training rows (0 where there is none)."""
+    holes = np.isnan(x).any(axis=(0, 1))
+    if not holes.any():
         return x
     out = x.copy()
-    for place, rows in enumerate(train):
-        known = out[place][rows]
-        filled = ~np.isnan(known).all(axis=0)
-        median = np.zeros(x.shape[2])
-        median[filled] = np.nanmedian(known[:, filled], axis=0)
-        out[place] = np.where(np.isnan(out[place]), median, out[place])
+    part = np.sort(np.where(train[:, :, None], out[:, :, holes], np.nan), axis=1)  # NaN last
+    count = (~np.isnan(part)).sum(axis=1, keepdims=True)
+    low = np.take_along_axis(part, np.maximum((count - 1) // 2, 0), axis=1)
+    above = np.minimum(count // 2, part.shape[1] - 1)
+    high = np.take_along_axis(part, above, axis=1)
+    median = np.where(count > 0, (low + high) / 2, 0.0)
+    out[:, :, holes] = np.where(np.isnan(out[:, :, holes]), median, out[:, :, holes])
     return out
 
 

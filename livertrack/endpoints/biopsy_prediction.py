@@ -136,8 +136,8 @@ def biopsy_prediction(
         observed, predicted, n`` (binary, ordinal). ``.comparison``: pairs of sets -
         ``feature_set_1, feature_set_2, metric, estimate_1, estimate_2, difference, conf_low,
         conf_high, p_value, n, method``. ``.choices``: how often each representation and penalty
-        was chosen. ``.sites``: ``feature_set, site, n, n_subjects, observed`` (mean outcome) and the first
-        metric.
+        was chosen. ``.sites``: ``feature_set, site, n, n_subjects, observed`` (mean outcome)
+        and the first metric.
 
     Notes
     -----
