@@ -29,30 +29,41 @@ def term_combinations(frame: ModelFrame, kind: Literal[2, 3]) -> dict[str, Float
         if sums is not None:
             found[labels[place]] = sums[assign == place]
         else:
-            found[labels[place]] = _type_two(frame.X, assign, terms, place)
+            found[labels[place]] = _type_two(design, frame.X, place)
     return found
 
 
 def _sum_coding(design: Design, frame: ModelFrame) -> Floats:
-    """Map of the coefficients to those of sum-to-zero coding, by exact least squares."""
-    columns = []
-    parts = {}
-    for name in design.formula.variables:
-        part = design.encode(name, frame.data)
-        if name in design.levels:
-            part = part[:, :-1] - part[:, -1:]
-        parts[name] = part
+    """Map of the coefficients to those of sum-to-zero coding, by exact least squares.
+
+    A factor that the design codes by one column per level (no margin in the model) keeps them.
+    """
+    whole = {name: design.encode(name, frame.data) for name in design.formula.variables}
+    sums = {
+        name: part[:, :-1] - part[:, -1:] if name in design.levels else part
+        for name, part in whole.items()
+    }
     bare = replace(design, levels={})
-    for term in design.formula.terms:
+    columns = []
+    for term, full in zip(design.formula.terms, design.full, strict=True):
+        parts = {name: whole[name] if name in full else sums[name] for name in term}
         columns.append(bare.block(term, frozenset(), parts, len(frame.data)))
     return np.asarray(np.linalg.lstsq(np.hstack(columns), frame.X, rcond=None)[0])
 
 
-def _type_two(
-    X: Floats, assign: np.ndarray, terms: tuple[tuple[str, ...], ...], place: int
-) -> Floats:
-    own = set(terms[place])
-    containing = [n for n, t in enumerate(terms) if n != place and own < set(t)]
+def _type_two(design: Design, X: Floats, place: int) -> Floats:
+    """Hypothesis of a term adjusted for all terms that do not contain it.
+
+    A term contains another if it has the same covariates, and its factors and more.
+    """
+    terms, assign = design.formula.terms, np.array(design.assign)
+    factors = [set(term) & set(design.levels) for term in terms]
+    covariates = [set(term) - set(design.levels) for term in terms]
+    containing = [
+        number
+        for number in range(len(terms))
+        if covariates[number] == covariates[place] and factors[place] < factors[number]
+    ]
     inside = assign == place
     after = np.isin(assign, containing)
     before = ~inside & ~after
