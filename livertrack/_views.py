@@ -45,7 +45,7 @@ def frame_of(result: Any, name: str = "table", columns: Sequence[str] = ()) -> p
     Analysis results data have no rows of an empty frame, so a result read back lacks it.
     """
     frames = result.frames() if callable(result.frames) else result.frames
-    found = frames.get(name)
+    found: pd.DataFrame | None = frames.get(name)
     if found is None or found.empty:
         return pd.DataFrame(columns=list(columns))
     absent = [column for column in columns if column not in found.columns]

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from livertrack._files import whole_file
 from livertrack.figures._palette import INK, LINE, SOFT
@@ -63,7 +63,7 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
 
 def one_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """The given axes, or those of a new figure of ``size`` inches."""
+    """Give the axes, or those of a new figure of ``size`` inches."""
     return ax if ax is not None else plt.subplots(figsize=size)[1]
 
 
@@ -71,9 +71,9 @@ def figure_of(drawn: Any) -> Figure:
     """Figure behind what a drawing function returned: axes, an array of axes, or a figure."""
     if isinstance(drawn, Figure):
         return drawn
-    first = np.ravel(drawn)[0] if isinstance(drawn, (np.ndarray, Sequence)) else drawn
+    first: Any = np.ravel(drawn)[0] if isinstance(drawn, (np.ndarray, Sequence)) else drawn
     figure = first.get_figure(root=True)
-    if figure is None or isinstance(figure, SubFigure):
+    if not isinstance(figure, Figure):
         msg = "these axes belong to no figure"
         raise TypeError(msg)
     return figure
@@ -93,7 +93,7 @@ def save_figure(drawn: Any, folder: str | Path, name: str) -> tuple[Path, Path]:
 
 
 def empty_axes(ax: Axes, message: str = "No data to show") -> Axes:
-    """An axes that says why it is empty: the designed form of a figure without data."""
+    """Say why a figure is empty: its designed form without data."""
     ax.set_axis_off()
     ax.text(
         0.5,

@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from livertrack._views import frame_of, order_of
 from livertrack.figures._palette import INK, SOFT, TINT
@@ -117,9 +118,8 @@ def _reasons(table: pd.DataFrame, arm: str, stage: str, visit: str) -> list[str]
         (table["arm"] == arm) & (table["stage"] == stage) & (table["visit"] == visit)
         & (table["reason"] != "") & (table["n"] > 0)
     ]  # fmt: skip
-    texts = [
-        f"{row.reason.strip()[:1].lower()}{row.reason.strip()[1:]}" for row in rows.itertuples()
-    ]
+    reasons = [str(reason).strip() for reason in rows["reason"]]
+    texts = [reason[:1].lower() + reason[1:] for reason in reasons]
     short = [text if len(text) <= 26 else text[:25].rstrip() + "…" for text in texts]
     return [f"  {text}: {int(n)}" for text, n in zip(short, rows["n"], strict=True)]
 
@@ -128,7 +128,7 @@ def _box(
     ax: Axes, x: float, y: float, width: float, height: float, text: str, *, bold: bool = False
 ) -> None:
     ax.add_patch(
-        plt.Rectangle(
+        Rectangle(
             (x - width / 2, y - height / 2), width, height, facecolor=TINT, edgecolor=SOFT,
             linewidth=0.9,
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from livertrack._views import frame_of, order_of, variable_of
+from livertrack._views import frame_of, order_of, rows_of, variable_of
 from livertrack.figures._palette import LINE, SOFT, arm_style, type_colour
 from livertrack.figures._style import empty_axes, styled
 
@@ -61,12 +61,15 @@ def forest(
     )  # fmt: skip
     axis_label, null = METRICS[metric]
     for level, ax in zip(levels, axes[0], strict=True):
-        here = rows[rows["arm"].astype(str) == level].set_index("measure")
+        found = {
+            str(row["measure"]): row for row in rows_of(rows[rows["arm"].astype(str) == level])
+        }
         ax.axvline(null, color=SOFT, linewidth=0.9)
         for place, measure in enumerate(measures):
-            if measure in here.index:
-                values = here.loc[measure, [metric, f"{metric}_low", f"{metric}_high"]]
-                _row(ax, place, *values.astype(float), measure)
+            if measure in found:
+                one = found[measure]
+                limits = float(one[f"{metric}_low"]), float(one[f"{metric}_high"])
+                _row(ax, place, float(one[metric]), *limits, measure)
         ax.set_title(level)
         ax.set_xlabel(axis_label.format(reference=reference))
         ax.grid(axis="x")
@@ -85,6 +88,7 @@ def _row(ax: Axes, place: int, value: float, low: float, high: float, measure: s
         ax.text(
             0.5, place, "not estimable", color=SOFT, fontsize=7.5, ha="center", va="center",
             transform=ax.get_yaxis_transform(),
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )  # fmt: skip
         return
     if not (np.isnan(low) or np.isnan(high)):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from matplotlib.patches import PathPatch
+from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 
 from livertrack._views import frame_of, order_of
@@ -61,7 +61,7 @@ def alluvial(
     shown = visit if visit is not None else visits[-1]
     cells = cells[cells["visit"].astype(str) == shown]
     levels = order_of([*cells["arm"]], arms)
-    figure, axes = plt.subplots(1, len(levels), figsize=(7.2, 4.3), squeeze=False)
+    _, axes = plt.subplots(1, len(levels), figsize=(7.2, 4.3), squeeze=False)
     for level, ax in zip(levels, axes[0], strict=True):
         rows = cells[cells["arm"].astype(str) == level]
         n = int(rows["n"].iloc[0]) if len(rows) else 0
@@ -102,7 +102,7 @@ def _ribbons(ax: Axes, rows: pd.DataFrame, baseline: str, visit: str) -> None:
     ):  # fmt: skip
         for number, start, height in zip(types, starts, heights, strict=True):
             ax.add_patch(
-                plt.Rectangle(
+                Rectangle(
                     (x - 0.045, start), 0.09, height, facecolor=type_colour(number),
                     edgecolor="#333333", linewidth=0.5, hatch=type_hatch(number),
                 )
@@ -211,7 +211,7 @@ def _matrix(ax: Axes, rows: pd.DataFrame, norm: Normalize, alpha: float) -> Any:
             ink = ink_on("#" + "".join(f"{int(255 * part):02x}" for part in shade[:3]))
             ax.text(j, i + 0.08, "*", ha="center", va="center", color=ink, fontsize=12)
             ax.add_patch(
-                plt.Rectangle(
+                Rectangle(
                     (j - 0.48, i - 0.48), 0.96, 0.96, fill=False, edgecolor=INK, linewidth=1.4
                 )
             )

@@ -9,10 +9,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 
 from livertrack._views import frame_of, order_of, rows_of
-from livertrack.figures._palette import SOFT, arm_style, ink_on
+from livertrack.figures._palette import SOFT, arm_style
 from livertrack.figures._style import empty_axes, one_axes, styled
 
 _ROC = ("feature_set", "fpr", "tpr")
@@ -137,10 +136,11 @@ def _confusion(ax: Axes, counts: pd.DataFrame) -> None:
         place = classes.index(float(row["observed"])), classes.index(float(row["predicted"]))
         grid[place] = float(row["n"])
     total = np.maximum(grid.sum(axis=1, keepdims=True), 1)
-    image = ax.imshow(grid / total, cmap="Blues", vmin=0, vmax=1)
+    ax.imshow(grid / total, cmap="Blues", vmin=0, vmax=1)
     for (i, j), value in np.ndenumerate(grid):
-        shade = to_hex(image.get_cmap()(image.norm(value / total[i, 0])))
-        ax.text(j, i, f"{value:.0f}", ha="center", va="center", color=ink_on(shade), fontsize=10)
+        # the darker half of the colour map takes white digits
+        ink = "#FFFFFF" if value / total[i, 0] > 0.55 else "#000000"
+        ax.text(j, i, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=10)
     texts = [f"{value:g}" for value in classes]
     ax.set_xticks(range(len(classes)), texts)
     ax.set_yticks(range(len(classes)), texts)

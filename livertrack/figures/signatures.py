@@ -59,10 +59,10 @@ def signature_trajectories(
     levels, places = order_of([*table["arm"]], arms), order_of([*table["visit"]], visits)
     columns = min(4, len(names))
     rows = math.ceil(len(names) / columns)
+    width = (1.8 if columns > 2 else 3.6) * columns
     figure, axes = plt.subplots(
-        rows, columns, figsize=(1.8 * columns if columns > 2 else 3.6 * columns, 0.5 + 1.75 * rows),
-        squeeze=False, sharex=True,
-    )  # fmt: skip
+        rows, columns, figsize=(width, 0.5 + 1.75 * rows), squeeze=False, sharex=True
+    )
     scale = 100.0 if percent else 1.0
     for ax, name in zip(axes.flat, names, strict=False):
         here = table[table["parameter"] == name]

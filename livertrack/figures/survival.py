@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from livertrack._views import frame_of, order_of
+from livertrack._views import frame_of, order_of, rows_of
 from livertrack.figures._palette import arm_style
 from livertrack.figures._style import empty_axes, styled
 
@@ -46,7 +46,7 @@ def kaplan_meier_curve(
     at_risk = frame_of(result, "at_risk", ("arm", "time", "n_risk"))
     levels = order_of([*frame_of(result, "table", ("arm",))["arm"]], arms)
     height = 3.4 + 0.22 * max(1, len(levels))
-    figure, axes = plt.subplots(
+    _, axes = plt.subplots(
         2, 1, figsize=(7.2, height), height_ratios=[3.4, 0.25 + 0.22 * max(1, len(levels))]
     )
     if curve.empty:
@@ -88,12 +88,9 @@ def _curve(ax: Axes, rows: pd.DataFrame, level: str, place: int, *, shaded: bool
 def _numbers(ax: Axes, at_risk: pd.DataFrame, levels: Sequence[str], above: Axes) -> None:
     ax.set(xlim=above.get_xlim(), ylim=(len(levels) - 0.4, -1.1))
     ax.text(0, -0.85, "Number at risk", fontsize=8.5, fontweight="bold", ha="left", va="center")
-    for row in at_risk.itertuples():
-        level = str(row.arm)
-        ax.text(
-            float(row.time), levels.index(level), f"{int(row.n_risk)}", ha="center", va="center",
-            fontsize=8.5,
-        )  # fmt: skip
+    for row in rows_of(at_risk):
+        place, count = levels.index(str(row["arm"])), int(row["n_risk"])
+        ax.text(float(row["time"]), place, str(count), ha="center", va="center", fontsize=8.5)
     ax.set_yticks(range(len(levels)), levels)
     ax.tick_params(length=0, pad=14)
     ax.set_xticks([])

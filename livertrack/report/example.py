@@ -1,4 +1,4 @@
-"""One example liver of a run: its label maps over the visits, on the anatomy where it is stored."""
+"""One example liver of a run: its label maps over the visits, on the anatomy if it is stored."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _read(path: Path) -> list[ExampleSlice]:
                 ExampleSlice(
                     visit=visit,
                     labels=stream.get_tensor(f"{place:02d}.labels"),
-                    spacing=tuple(map(float, stream.get_tensor(f"{place:02d}.spacing"))),
+                    spacing=_pair(stream.get_tensor(f"{place:02d}.spacing")),
                     anatomy=stream.get_tensor(f"{place:02d}.anatomy")
                     if f"{place:02d}.anatomy" in names
                     else None,
@@ -137,11 +137,12 @@ def _read(path: Path) -> list[ExampleSlice]:
 def _slice(path: Path, visit: str, picture: Path | None = None) -> ExampleSlice:
     """Axial slice with most liver, a margin of 10 % around it."""
     try:
-        image = nib.as_closest_canonical(nib.load(path))
+        canonical: Any = nib.as_closest_canonical  # type: ignore[attr-defined]
+        image = canonical(nib.load(path))
         labels = np.asarray(image.dataobj).astype(np.int16)
         other = None
         if picture is not None:
-            other = np.asarray(nib.as_closest_canonical(nib.load(picture)).dataobj)
+            other = np.asarray(canonical(nib.load(picture)).dataobj)
     except (OSError, EOFError, ValueError, ImageFileError) as error:
         msg = f"report: a label map of the run cannot be read: {error}"
         raise ReportError(msg) from error
@@ -168,6 +169,10 @@ def _slice(path: Path, visit: str, picture: Path | None = None) -> ExampleSlice:
         spacing=(float(zooms[0]), float(zooms[1])),
         anatomy=shown,
     )
+
+
+def _pair(values: NDArray[Any]) -> tuple[float, float]:
+    return float(values[0]), float(values[1])
 
 
 def _plain(text: str) -> str:

@@ -52,12 +52,12 @@ class Run:
         return next(iter(self.find(*contexts)), None)
 
     def analysis(self, name: str) -> Mapping[str, Any]:
-        """The plan's entry of an analysis; empty for the descriptive ones."""
+        """Get the plan's entry of an analysis; empty for the descriptive ones."""
         listed = self.plan.get("analyses") or []
         return next((entry for entry in listed if entry["id"] == name), {})
 
     def adam(self, name: str) -> pd.DataFrame | None:
-        """A dataset of the run (``admri``, ``adpath``, ``adscan``, ...); None where absent."""
+        """Read a dataset of the run (``admri``, ``adpath``, ...); None where absent."""
         path = self.out / "adam" / f"{name}.parquet"
         return pd.read_parquet(path) if path.is_file() else None
 
@@ -114,7 +114,7 @@ class Run:
         return self.plan.get("imaging") is not None and self.adam("admri") is not None
 
     def label(self, parameter: str) -> str:
-        """What a measure is called, with its unit where the run states it."""
+        """Name a measure, with its unit where the run states it."""
         stated = self.provenance.get("parameters", {})
         if parameter in stated:
             return str(stated[parameter])
@@ -136,11 +136,11 @@ class Run:
         return {name: self.label(name) for name in names}
 
     def labels(self, results: Sequence[StoredResult]) -> dict[str, str]:
-        """What the measures of some results are called."""
+        """Name the measures of some results."""
         return {result.variable: self.label(result.variable) for result in results}
 
     def all_labels(self) -> dict[str, str]:
-        """What every measure of the run is called."""
+        """Name every measure of the run."""
         return {**self.labels(self.results), **self.type_labels, **self.stated_labels}
 
     def time_label(self, parameter: str) -> str:

@@ -49,8 +49,8 @@ from livertrack.tables.vocabulary import vocabulary_table
 
 __all__ = [
     "ENDPOINTS",
-    "Row",
     "SCAN_MEASURES",
+    "Row",
     "Table",
     "analysis_table",
     "auc_labels",

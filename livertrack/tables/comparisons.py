@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from livertrack._views import benefit, frame_of, order_of, variable_of
+from livertrack._views import benefit, frame_of, order_of, rows_of, variable_of
 from livertrack.tables._format import (
     confidence,
     digits_for,
@@ -58,12 +58,13 @@ def separation_table(
         heading = (labels or {}).get(measure, measure) + (f", {way}" if way else "")
         groups.append((heading + (" (% of the liver)" if share else ""), rows))
     first = results[0].settings if results else {}
+    mean = "Mean change" if first.get("value") == "CHG" else "Mean"
     return Table(
         title="Separation of each arm from "
         f"{first.get('reference', 'the reference')}, by measure",
         stub="Measure and arm",
         headers=(
-            "N arm / reference", "Mean, arm", "Mean, reference",
+            "N arm / reference", f"{mean}, arm", f"{mean}, reference",
             f"Hedges g ({level} CI)", f"AUC ({level} CI)",
         ),
         rows=grouped(groups),
@@ -100,7 +101,7 @@ def comparison_table(
                         p_value(row["p_value"]),
                     ),
                 )
-                for row in frame[frame["arm"] == arm].to_dict("records")
+                for row in rows_of(frame[frame["arm"] == arm])
             ]  # fmt: skip
             rows.append((arm, members))
     what = {"auc": "AUC", "g": "|g|"}.get(metric, metric)
@@ -250,4 +251,4 @@ def _ordered(
             0, column, frame[column].map({v: i for i, v in enumerate(frame[column].unique())})
         )
     order = keys.sort_values(list(keys.columns), kind="stable").index
-    return frame.loc[order].to_dict("records")  # type: ignore[return-value]
+    return rows_of(frame.loc[order])

@@ -142,7 +142,7 @@ def _missing(by_arm: Mapping[str, Mapping[str, Any]], levels: Sequence[str]) -> 
 
 
 def scan_table(result: Any, *, arms: Sequence[str] = ()) -> Table:
-    """Scans acquired and analysed by arm and visit, from a `scan_quality` result."""
+    """Count scans acquired and analysed by arm and visit, from a `scan_quality` result."""
     columns = ("arm", "visit", "n_scans", "n_analysed", "n_excluded")
     frame = frame_of(result, "table", columns)
     levels = order_of([*frame["arm"]], arms)

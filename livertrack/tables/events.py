@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from livertrack._views import frame_of, variable_of
+from livertrack._views import frame_of, rows_of, variable_of
 from livertrack.tables._format import confidence, integer, interval, number, p_value
 from livertrack.tables._table import Row, Table, grouped
 from livertrack.tables.comparisons import _method, _ordered
+
+_CONTRASTS = (
+    "arm", "reference", "measure", "estimate", "conf_low", "conf_high", "p_value",
+)  # fmt: skip
 
 
 def event_table(
@@ -49,14 +53,13 @@ def event_comparison_table(
     for result in results:
         name = (labels or {}).get(variable_of(result), variable_of(result))
         if result.context == "log_rank":
-            for row in frame_of(result, "table", ("statistic", "df", "p_value")).to_dict(
-                "records"
-            ):
+            tests = frame_of(result, "table", ("statistic", "df", "p_value"))
+            for row in rows_of(tests):
                 shown = f"chi-square {number(row['statistic'])} on {integer(row['df'])} df"
                 rows.append(Row(f"{name}: log-rank test", (shown, p_value(row["p_value"]))))
         elif result.context == "cox":
-            columns = ("term", "hazard_ratio", "hazard_ratio_low", "hazard_ratio_high", "p_value")
-            for row in frame_of(result, "table", columns).to_dict("records"):
+            ratios = ("term", "hazard_ratio", "hazard_ratio_low", "hazard_ratio_high", "p_value")
+            for row in rows_of(frame_of(result, "table", ratios)):
                 shown = interval(
                     row["hazard_ratio"], row["hazard_ratio_low"], row["hazard_ratio_high"]
                 )
@@ -64,16 +67,7 @@ def event_comparison_table(
                     Row(f"{name}: hazard ratio, {row['term']}", (shown, p_value(row["p_value"])))
                 )
         elif result.context == "rmst":
-            columns = (
-                "arm",
-                "reference",
-                "measure",
-                "estimate",
-                "conf_low",
-                "conf_high",
-                "p_value",
-            )
-            contrasts = frame_of(result, "contrasts", columns)
+            contrasts = frame_of(result, "contrasts", _CONTRASTS)
             contrasts = contrasts[contrasts["measure"].astype(str) == "difference"]
             for row in _ordered(contrasts, "arm", arms):
                 shown = interval(row["estimate"], row["conf_low"], row["conf_high"], 1)

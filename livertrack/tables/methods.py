@@ -83,10 +83,10 @@ def methods_paragraphs(plan: Mapping[str, Any]) -> list[str]:
 def _imaging(settings: Mapping[str, Any]) -> str:
     spacing = " × ".join(f"{value:g}" for value in settings.get("spacing_mm", ()))
     bias = "corrected for the bias field (N4)" if settings.get("bias_field") == "n4" else "used"
+    standard = _STANDARD.get(settings.get("standardise", ""), "standardised")
     return (
         f"**Imaging.** The sequences {', '.join(settings['sequences'])} were resampled to "
-        f"{spacing} mm, {bias} and {_STANDARD.get(settings.get('standardise', ''), 'standardised')}"
-        f". The tissue vocabulary has {settings['n_types']} types, learned by "
+        f"{spacing} mm, {bias} and {standard}. The tissue vocabulary has {settings['n_types']} types, learned by "
         f"{_METHOD.get(settings.get('method', ''), settings.get('method', ''))}, after "
         "@perkonigg2020 and @perkonigg2025; it does not know the arms. Each liver voxel gets one "
         "type. Scans with fewer than "
@@ -133,8 +133,8 @@ def limitations(plan: Mapping[str, Any]) -> list[str]:
         items.append("The data are simulated: the results say nothing about any treatment.")
     if plan.get("imaging"):
         items += [
-            "A tissue type is a pattern of image texture and intensity, not a histological finding; "
-            "its relation to biopsy is shown where biopsies exist, and nowhere assumed.",
+            "A tissue type is a pattern of image texture and intensity, not a histological "
+            "finding; its relation to biopsy is shown where biopsies exist, and nowhere assumed.",
             "The shares of a signature add up to one: a fall of one type is a rise of others, and "
             "tests of single types are not independent.",
             "Pathways depend on how well two scans are aligned; misalignment looks like change in "
@@ -147,8 +147,8 @@ def limitations(plan: Mapping[str, Any]) -> list[str]:
         )
     if not plan.get("multiplicity"):
         items.append(
-            "The plan names no family of primary analyses: p-values are adjusted within an analysis "
-            "where that is said, and not across analyses."
+            "The plan names no family of primary analyses: p-values are adjusted within an "
+            "analysis where that is said, and not across analyses."
         )
     items.append(
         "Subjects without a value at a visit are left out of that visit's comparison unless the "

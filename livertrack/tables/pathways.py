@@ -22,7 +22,7 @@ _NET = (
 def pathway_table(
     result: Any, *, arms: Sequence[str] = (), top: int = 5, whole_liver: bool = False
 ) -> Table:
-    """The flows with the smallest adjusted p-values of each arm, from `change_pathways`.
+    """List the flows with the smallest adjusted p-values of each arm, from `change_pathways`.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from livertrack.tables._table import Row, Table, grouped
 
 
 def estimand_table(plan: Mapping[str, Any]) -> Table:
-    """The estimands of a plan, each with the five attributes of ICH E9(R1)."""
+    """List the estimands of a plan, each with the five attributes of ICH E9(R1)."""
     groups = []
     for estimand in plan.get("estimands") or []:
         events = [
@@ -37,13 +37,13 @@ def estimand_table(plan: Mapping[str, Any]) -> Table:
 
 
 def analysis_table(plan: Mapping[str, Any], *, failed: Mapping[str, str] | None = None) -> Table:
-    """The analyses of a plan: what, on which measures, when, for which estimand."""
+    """List the analyses of a plan: what, on which measures, when, for which estimand."""
     rows = []
     for analysis in plan.get("analyses") or []:
         state = "not estimable" if analysis["id"] in (failed or {}) else "computed"
-        measures = analysis.get("parameters") or [
-            name for name in (analysis.get("options") or {}).get("feature_sets", {})
-        ]
+        measures = analysis.get("parameters") or list(
+            (analysis.get("options") or {}).get("feature_sets", {})
+        )
         rows.append(
             Row(
                 analysis["id"],

@@ -7,7 +7,7 @@ from typing import Any
 
 from livertrack._views import frame_of, order_of, rows_of
 from livertrack.tables._format import confidence, integer, interval, number, p_value
-from livertrack.tables._table import Row, Table, grouped
+from livertrack.tables._table import Row, Table
 
 _TABLE = (
     "feature_set", "metric", "estimate", "conf_low", "conf_high", "p_value", "chance", "n",
@@ -32,31 +32,31 @@ _METRICS = {
 def prediction_table(result: Any, *, outcome: str = "the outcome") -> Table:
     """Out-of-fold performance by feature set, from a `biopsy_prediction` result."""
     frame = frame_of(result, "table", _TABLE)
-    groups = []
-    for name in order_of([*frame["feature_set"]]):
-        rows = [row for row in rows_of(frame) if str(row["feature_set"]) == name]
-        members = [
-            Row(
-                metric_name(str(row["metric"])),
-                (
-                    interval(row["estimate"], row["conf_low"], row["conf_high"]),
-                    number(row["chance"]),
-                    p_value(row["p_value"]),
-                ),
-            )
-            for row in rows
-        ]
-        groups.append((f"{set_name(name)} (N = {integer(rows[0]['n_subjects'])})", members))
+    names = order_of([*frame["feature_set"]])
+    cells = {(str(r["feature_set"]), str(r["metric"])): r for r in rows_of(frame)}
+    rows = []
+    for metric in order_of([*frame["metric"]]):
+        found = [cells.get((name, metric)) for name in names]
+        shown = tuple(
+            interval(r["estimate"], r["conf_low"], r["conf_high"]) if r else "–" for r in found
+        )
+        rows.append(Row(metric_name(metric), shown))
+        if any(r and r["chance"] == r["chance"] for r in found):
+            chance = tuple(number(r["chance"]) if r else "–" for r in found)
+            rows.append(Row(f"{metric_name(metric)} expected by chance", chance, indent=True))
+            p = tuple(p_value(r["p_value"]) if r else "–" for r in found)
+            rows.append(Row("Permutation p", p, indent=True))
+    sizes = {str(r["feature_set"]): integer(r["n_subjects"]) for r in rows_of(frame)}
     level = confidence(result.settings.get("conf_level", 0.95))
     return Table(
         title=f"Prediction of {outcome}: performance on subjects the model had not seen",
-        stub="Features and metric",
-        headers=(f"Estimate ({level} CI)", "By chance", "p"),
-        rows=grouped(groups),
+        stub="Metric",
+        headers=tuple(f"{set_name(name)} (N = {sizes[name]})" for name in names),
+        rows=tuple(rows),
         footnotes=(
-            "N: subjects with the biopsy score. p and chance: the whole procedure repeated with "
-            f"features exchanged among subjects ({integer(result.settings.get('n_perm'))} "
-            "permutations).",
+            f"Estimate ({level} CI over subjects). N: subjects with the biopsy score. p and "
+            "chance: the whole procedure repeated with features exchanged among subjects "
+            f"({integer(result.settings.get('n_perm'))} permutations).",
             f"Method: {result.settings.get('method', 'nested cross-validation')}.",
             *result.notes,
         ),
@@ -92,12 +92,12 @@ def prediction_comparison_table(result: Any) -> Table:
 
 
 def metric_name(metric: str) -> str:
-    """What a reader calls a metric."""
+    """Name a metric for a reader."""
     return _METRICS.get(metric, metric.replace("_", " ").capitalize())
 
 
 def set_name(name: str) -> str:
-    """What a reader calls a feature set of the plan."""
+    """Name a feature set of the plan for a reader."""
     return name.replace("_", " ")
 
 
