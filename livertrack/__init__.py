@@ -40,6 +40,7 @@ _EXPORTS = {
     "rmst": "livertrack.endpoints.survival",
     "cumulative_incidence": "livertrack.endpoints.survival",
     "win_ratio": "livertrack.endpoints.win_ratio",
+    "Outcome": "livertrack.endpoints.win_ratio",
     # agreement
     "icc": "livertrack.endpoints.agreement",
     "bland_altman": "livertrack.endpoints.agreement",
@@ -61,6 +62,7 @@ _EXPORTS = {
     "baseline_table": "livertrack.endpoints.descriptive",
     "signature_summary": "livertrack.endpoints.descriptive",
     "scan_quality": "livertrack.endpoints.scan_quality",
+    "vocabulary_recovery": "livertrack.endpoints.vocabulary_recovery",
     # errors
     "LivertrackError": "livertrack.errors",
     "DataError": "livertrack.errors",
