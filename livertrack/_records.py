@@ -94,7 +94,9 @@ def prepare_records(
     records["BASE"] = records["BASE"].astype(float)
     records["CHG"] = records["CHG"].astype(float)
     flagged = "ANL01FL" in records.columns
-    chosen = records["ANL01FL"].eq("Y") if flagged else pd.Series(True, index=records.index)
+    chosen = pd.Series(data=True, index=records.index)
+    if flagged:  # many studies flag only the records after baseline
+        chosen = records["ANL01FL"].eq("Y") | records["ABLFL"].eq("Y")
     base, several = _baseline(records, chosen, dataset, data)
     found += several
     records, dropped = _planned_visits(records[chosen], dataset, adsl, data)
@@ -206,7 +208,8 @@ def _planned_visits(
     problem += f" ({names})" if names else ""
     cure = "list the visits in the plan (data.visits) if they are to be analysed"
     found = finding(records, ~planned, dataset, "AVISIT", problem, cure, severity="warning")
-    records = records[planned]
+    # where the baseline visit has other records as well, the baseline record speaks for it
+    records = records[planned].sort_values("ABLFL", ascending=False, kind="stable")
     keys = ["USUBJID", "PARAMCD", "REGION", "AVISIT"]
     return records[~records.duplicated(keys)].copy(), found
 

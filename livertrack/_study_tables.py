@@ -108,7 +108,7 @@ def _ambiguous(records: pd.DataFrame, adsl: pd.DataFrame) -> list[Finding]:
     for datasets, codes in homes.items():
         shown = nameable(codes, records, "PARAMCD", adsl)
         problem = f"PARAMCD also in {', '.join(datasets[1:])}" + (f" ({shown})" if shown else "")
-        cure = "give each measure a PARAMCD of its own"
+        cure = "give each measure a PARAMCD of its own, or remove a dataset"
         found.append(Finding(datasets[0], "PARAMCD", problem, len(codes), cure))
     return found
 
@@ -150,14 +150,14 @@ def _read_images(
     found += _image_visits(typed, adsl, plan)
     keys = ["USUBJID", "AVISIT", "SEQUENCE"]
     keep = typed["USUBJID"].isin(adsl["USUBJID"]) & typed["AVISIT"].isin(plan.data.visits)
-    keep &= typed[[*keys, "IMAGE", "MASK"]].notna().all(axis=1) & ~typed.duplicated(keys)
+    keep &= typed[[*keys, "IMAGE"]].notna().all(axis=1) & ~typed.duplicated(keys)
     images = typed[keep].copy()
     if "AVISITN" not in images.columns:
         order = {visit: float(i) for i, visit in enumerate(plan.data.visits)}
         images["AVISITN"] = images["AVISIT"].map(order)
     root = path.resolve()
     for column in ("IMAGE", "MASK"):
-        images[column] = [str(root / cell) for cell in images[column]]
+        images[column] = [str(root / c) if isinstance(c, str) else "" for c in images[column]]
     columns = ["USUBJID", "AVISIT", "AVISITN", "SEQUENCE", "IMAGE", "MASK"]
     return images[columns], found
 
@@ -171,7 +171,7 @@ def _image_visits(images: pd.DataFrame, adsl: pd.DataFrame, plan: Plan) -> list[
     cure = "list the visits in the plan (data.visits) if they are to be analysed"
     found = finding(images, ~planned, "images", "AVISIT", problem, cure, severity="warning")
     sequences = settings.sequences if settings else []
-    scans = images[planned & images["SEQUENCE"].isin(sequences)]
+    scans = images[planned & images["SEQUENCE"].isin(sequences) & images["IMAGE"].notna()]
     counts = scans.groupby(["USUBJID", "AVISIT"])["SEQUENCE"].nunique()
     listed = images[planned].drop_duplicates(["USUBJID", "AVISIT"])
     complete = counts.reindex(pd.MultiIndex.from_frame(listed[["USUBJID", "AVISIT"]]))

@@ -183,11 +183,12 @@ def conform(
         know keep their type, and those read as text become numbers when every cell is one (a
         leading zero, as in ``007``, keeps a column text).
     """
-    from livertrack import _conform
+    from livertrack._conform import typed_frame
+    from livertrack._differences import differences
 
     schema = load_schema(dataset)
-    typed, findings = _conform.typed_frame(frame, dataset, schema)
-    return typed, [*findings, *_conform.differences(typed, dataset, schema, subjects, visits)]
+    typed, findings = typed_frame(frame, dataset, schema)
+    return typed, [*findings, *differences(typed, dataset, schema, subjects, visits)]
 
 
 def _schema(raw: Mapping[str, Any]) -> Schema:

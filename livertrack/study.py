@@ -25,7 +25,7 @@ from livertrack.plan import Plan
 Value = Literal["AVAL", "BASE", "CHG", "PCHG"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study:
     """A study, read and checked.
 
@@ -44,8 +44,8 @@ class Study:
     events : DataFrame
         Records of adtte (``PARAMCD, AVAL, CNSR``; CNSR = 0 is an event) with the columns of adsl.
     images : DataFrame or None
-        images.csv with absolute paths in ``IMAGE`` and ``MASK``; the index is the line in the
-        file. None for a plan without imaging.
+        images.csv with absolute paths in ``IMAGE`` and ``MASK`` (blank: no mask is given); the
+        index is the line in the file. None for a plan without imaging.
     findings : tuple of Finding
         What was found in the tables. `read_study` lets only warnings pass.
     """
@@ -210,6 +210,13 @@ class Study:
             here = subjects["USUBJID"].isin(pairs.loc[pairs["AVISIT"].eq(visit), "USUBJID"])
             counts[visit] = subjects[here].groupby(data.arm, observed=False).size()
         return pd.DataFrame(counts).rename_axis(index=data.arm)
+
+    def __repr__(self) -> str:
+        images = "no images" if self.images is None else f"{len(self.images)} images"
+        counts = (
+            f"{len(self.adsl)} subjects, {len(self.records)} records, {len(self.events)} events"
+        )
+        return f"Study({self.plan.study.id!r}: {counts}, {images})"
 
     def _repr_html_(self) -> str:
         by_dataset = self.records.groupby("DATASET")["PARAMCD"].nunique()

@@ -363,6 +363,24 @@ def test_scan_without_a_sequence_is_found(
     assert (item.severity, item.count, item.rows) == (severity, 1, (2,))
 
 
+@pytest.mark.parametrize(("on_error", "severity"), [("exclude", "warning"), ("stop", "error")])
+def test_blank_image_is_a_missing_sequence_and_blank_mask_is_left_to_the_scan_check(
+    frames: Frames, write: Write, on_error: str, severity: str
+) -> None:
+    folder = image_study(frames, write, on_error=on_error)
+    images = pd.read_csv(folder / "images.csv", dtype=str)
+    images.loc[0, "IMAGE"] = ""
+    images.loc[2:3, "MASK"] = ""
+    images.to_csv(folder / "images.csv", index=False)
+    study, items = study_findings(folder)
+    item = found(items, "images", "SEQUENCE", "lack")
+    assert (item.severity, item.count) == (severity, 1)
+    assert study is not None
+    assert study.images is not None
+    assert study.images["MASK"].eq("").sum() == 2
+    assert len(study.images) == 11
+
+
 def test_subject_scanned_only_after_baseline_is_a_warning(frames: Frames, write: Write) -> None:
     folder = image_study(frames, write)
     images = pd.read_csv(folder / "images.csv", dtype=str)
