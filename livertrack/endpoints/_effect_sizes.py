@@ -94,7 +94,7 @@ def cliffs_delta(
     z = float(norm.ppf((1 + conf_level) / 2))
     if abs(delta) == 1 and not null:
         smaller = min(m, n)
-        inner = math.copysign((smaller - z**2) / (smaller + z**2), delta)
+        inner = delta * (smaller - z**2) / (smaller + z**2)
         return Estimate(delta, *sorted((delta, inner)))
     if null:
         error = math.sqrt((m + n + 1) / (3 * m * n))

@@ -106,7 +106,8 @@ def separation(
     Source: Hedges (1981) for g and J; Cliff (1996) for delta; DeLong et al. (1988) for the AUC;
     Efron (1987) for BCa, with the two-sample acceleration.
     Checked against: R 4.2.2 effectsize 0.8.3 ``hedges_g, glass_delta, cliffs_delta``, pROC 1.18.0
-    ``ci.auc``, boot 1.3-28 ``boot.ci`` (tests/reference/separation.R), and scipy's ``bootstrap``.
+    ``ci.auc``, BCa limits on the resamples of boot 1.3-28 (tests/reference/separation.R), and
+    scipy's ``bootstrap``.
     """
     require_columns(data, [subject, arm, value])
     require_conf_level(conf_level)
