@@ -1,0 +1,70 @@
+"""A scan as another scanner would have seen it: the physics that the vocabulary ignores.
+
+Gain, gamma, bias field, blur and noise change; the tissue does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """How much one scanner differs from another, after standardisation.
+
+    Attributes
+    ----------
+    gain : float
+        Standard deviation of the logarithm of each channel's gain.
+    bias : float
+        Standard deviation of the logarithm of the signal's change from the centre of the scan to its
+        edge, along each axis.
+    gamma : float
+        Standard deviation of the logarithm of each channel's exponent.
+    noise : float
+        Largest standard deviation of the noise, as a part of the spread of the signal in the
+        liver.
+    blur : float
+        Largest weight of each in-plane neighbour.
+    """
+
+    gain: float = 0.08
+    bias: float = 0.08
+    gamma: float = 0.08
+    noise: float = 0.3
+    blur: float = 0.15
+
+    def view(self, volume: Tensor, spread: Tensor, draw: torch.Generator) -> Tensor:
+        """Another scanner's view of a standardised scan.
+
+        Parameters
+        ----------
+        volume : Tensor
+            (C, x, y, z).
+        spread : Tensor
+            (C,), standard deviation of each channel in the liver.
+        """
+        channels = volume.shape[0]
+        weight = self.blur * float(torch.rand((), generator=draw))
+        volume = _blur(_blur(volume, weight, 1), weight, 2)
+        log = self.gain * torch.randn((channels, 1, 1, 1), generator=draw)
+        for axis, length in enumerate(volume.shape[1:], start=1):
+            ramp = torch.linspace(-1, 1, length)
+            ramp = ramp.view([-1 if a == axis else 1 for a in range(4)])
+            log = log + self.bias * torch.randn((channels, 1, 1, 1), generator=draw) * ramp
+        exponent = torch.exp(self.gamma * torch.randn((channels, 1, 1, 1), generator=draw))
+        volume = volume.clamp_min(1e-3).pow(exponent) * torch.exp(log)
+        level = self.noise * float(torch.rand((), generator=draw)) ** 2
+        noise = torch.randn(volume.shape, generator=draw)
+        return volume + level * spread.view(-1, 1, 1, 1) * noise
+
+
+def _blur(x: Tensor, weight: float, axis: int) -> Tensor:
+    """Three-point blur, edges repeated; ``weight`` of each neighbour."""
+    length = x.shape[axis]
+    before = torch.cat([x.narrow(axis, 0, 1), x.narrow(axis, 0, length - 1)], axis)
+    after = torch.cat([x.narrow(axis, 1, length - 1), x.narrow(axis, length - 1, 1)], axis)
+    return x + weight * (before + after - 2 * x)

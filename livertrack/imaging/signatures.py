@@ -1,0 +1,345 @@
+"""Label maps and signature records of many scans: resumable, whole files or none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from livertrack._files import canonical_json, hash_file, hash_text, whole_file, write_json
+from livertrack._results import Result
+from livertrack.errors import DataError, UsageError
+from livertrack.imaging.reading import UnusableImage
+from livertrack.imaging.regions import WHOLE, region_counts
+from livertrack.imaging.scan import Scan, Source, sources
+
+if TYPE_CHECKING:
+    from livertrack.imaging.vocabulary import Vocabulary
+
+_RECORD_COLUMNS = [
+    "USUBJID", "AVISIT", "AVISITN", "REGION", "PARAMCD", "PARAM", "AVAL", "NVOX", "BASE", "CHG", "ABLFL",
+]  # fmt: skip
+_QUALITY = ["NVOX", "VOLML", "SNR", "BIASSD", "NCOMP", "BORDERFL", "SCALED"]
+_SCAN_COLUMNS = ["USUBJID", "AVISIT", "AVISITN", "SCANFL", "REASON", *_QUALITY, "MAP"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignatureResult(Result):
+    """Signatures of scans.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Signature records (also ``records``), one row per scan, REGION and type: ``USUBJID, AVISIT,
+        AVISITN, REGION`` (blank: whole liver; SHELL1 outermost), ``PARAMCD, PARAM, AVAL``
+        (proportion of the region, 0..1), ``NVOX`` (voxels of the region), ``BASE, CHG, ABLFL``.
+    scans : DataFrame
+        One row per scan: ``SCANFL`` (Y analysed, N excluded), ``REASON``, quality numbers, ``MAP``
+        (file name of the label map; blank without ``out``).
+    n_reused : int
+        Scans whose label map was already there for the same inputs.
+    """
+
+    scans: pd.DataFrame = field(default_factory=pd.DataFrame)
+    n_reused: int = 0
+
+    keys: ClassVar[tuple[str, ...]] = ("USUBJID", "AVISIT", "REGION", "PARAMCD")
+    context: ClassVar[str] = "signatures"
+
+    @property
+    def records(self) -> pd.DataFrame:
+        """Signature records: ``table``."""
+        return self.table
+
+
+def signatures(
+    images: pd.DataFrame | Iterable[Any],
+    vocabulary: Vocabulary,
+    *,
+    out: str | Path | None = None,
+    shells: int = 3,
+    baseline: str | None = None,
+    liver_label: int | None = None,
+    reference_label: int | None = None,
+    workers: int | None = None,
+    on_error: Literal["exclude", "stop"] = "exclude",
+    min_voxels: int = 500,
+    resume: bool = True,
+    device: str | None = None,
+    progress: bool = False,
+) -> SignatureResult:
+    """Label scans and count their tissue types.
+
+    Parameters
+    ----------
+    images : DataFrame or iterable
+        As for `fit_vocabulary`; `image_pairs` makes a frame of (IMAGE, MASK) pairs.
+    vocabulary : Vocabulary
+        Frozen vocabulary.
+    out : path or None
+        Folder for ``maps/sub-<label>_ses-<label>_desc-vocab_dseg.nii.gz`` (with a .json of counts
+        beside each), on the grid of the mask; None writes nothing.
+    shells : int
+        Capsule-to-core shells of equal volume, besides the whole liver.
+    baseline : str or None
+        AVISIT of the baseline; the lowest AVISITN where None.
+    workers : int or None
+        Processes; None leaves it to ``joblib.parallel_config``. Results do not depend on it.
+    on_error : {"exclude", "stop"}
+        Leave a scan out that cannot be used, with its reason; or raise after all were tried.
+    min_voxels : int
+        Smallest mask that is analysed, voxels.
+    resume : bool
+        Reuse label maps of ``out`` made from the same files, vocabulary and settings.
+
+    Returns
+    -------
+    SignatureResult
+
+    Raises
+    ------
+    ImageError
+        ``on_error="stop"`` and some scan cannot be used.
+
+    Notes
+    -----
+    Denominator of AVAL: voxels of the region in that scan. CHG is missing at baseline and for
+    subjects without baseline.
+    Checked against: hand counts and the label maps themselves (tests/imaging/test_signatures.py).
+    """
+    if on_error not in ("exclude", "stop"):
+        msg = f"on_error={on_error!r}, expected 'exclude' or 'stop'"
+        raise UsageError(msg)
+    named = vocabulary.sequences if any(vocabulary.sequences) else None
+    scans = sources(
+        images,
+        sequences=named if isinstance(images, pd.DataFrame) else None,
+        liver_label=liver_label,
+        reference_label=reference_label,
+    )
+    maps = None if out is None else Path(out) / "maps"
+    names = map_names(scans)
+    work = partial(
+        _one, vocabulary=vocabulary, uses=_uses(vocabulary, shells, min_voxels), maps=maps,
+        shells=shells, min_voxels=min_voxels, resume=resume, device=device,
+    )  # fmt: skip
+    jobs = (delayed(work)(scan, name) for scan, name in zip(scans, names, strict=True))
+    done = Parallel(n_jobs=workers, return_as="generator")(jobs)
+    rows = list(tqdm(done, total=len(scans), desc="signatures", unit="scan", disable=not progress))
+    return _result(scans, rows, vocabulary, shells, baseline, on_error)
+
+
+def map_names(scans: Sequence[Source]) -> list[str]:
+    """File name of each scan's label map: letters and digits only, never the same for two scans.
+
+    A label that loses characters, or that another subject's label would equal, gets a short hash of
+    the original.
+    """
+    subjects = _labels([scan.subject for scan in scans])
+    visits = _labels([scan.visit for scan in scans])
+    names = [
+        f"sub-{subjects[scan.subject]}_ses-{visits[scan.visit]}_desc-vocab_dseg.nii.gz"
+        for scan in scans
+    ]
+    if len({name.lower() for name in names}) < len(names):
+        msg = "images: several scans have the same subject and AVISIT; number the visits apart"
+        raise DataError(msg)
+    return names
+
+
+def _labels(values: Sequence[str]) -> dict[str, str]:
+    plain = {value: re.sub(r"[^A-Za-z0-9]", "", value) for value in values}
+    folded: dict[str, set[str]] = {}
+    for value, label in plain.items():
+        folded.setdefault(label.lower(), set()).add(value)
+    return {
+        value: label if label and len(folded[label.lower()]) == 1 else f"{label}x{hash_text(value)[:8]}"
+        for value, label in plain.items()
+    }
+
+
+def _uses(vocabulary: Vocabulary, shells: int, min_voxels: int) -> str:
+    return canonical_json({"vocabulary": vocabulary.hash, "shells": shells, "least": min_voxels})
+
+
+def _one(
+    source: Source,
+    name: str,
+    *,
+    vocabulary: Vocabulary,
+    uses: str,
+    maps: Path | None,
+    shells: int,
+    min_voxels: int,
+    resume: bool,
+    device: str | None,
+) -> dict[str, Any]:
+    """Row of one scan: quality, counts by region, or the reason of its exclusion."""
+    try:
+        if any(vocabulary.sequences) and source.scan is None:
+            lacking = [s for s in vocabulary.sequences if s not in source.sequences]
+            if lacking:
+                cure = "leave the scan out or fit without the sequence"
+                raise UnusableImage(f"no {', '.join(lacking)} sequence", cure=cure, column="SEQUENCE")
+        stored = None
+        key = ""
+        if maps is not None:
+            key = hash_text(uses + _input_hash(source))
+            stored = _stored(maps / name, key) if resume else None
+        if stored is not None:
+            return {**stored, "map": name, "reused": True}
+        scan = source.load()
+        if scan.n_voxels < min_voxels:
+            cure = "segment again or lower min_voxels"
+            raise UnusableImage(f"fewer than {min_voxels} liver voxels", cure=cure)
+        labels, quality = vocabulary.label_scan(scan, device=device)
+        counts = region_counts(labels, scan.mask, scan.spacing, vocabulary.n_types, shells)
+        row = {"quality": quality, "counts": counts}
+        if maps is not None:
+            _write_map(maps / name, labels, scan, {**row, "inputs": key})
+        return {**row, "map": name if maps is not None else "", "reused": False}
+    except UnusableImage as error:
+        if maps is not None:
+            _forget(maps / name)
+        return {"reason": error.problem, "message": str(error), "cure": error.cure}
+
+
+def _input_hash(source: Source) -> str:
+    """Hash of the bytes a label map depends on, and of how they are read."""
+    how = canonical_json([source.liver_label, source.reference_label, list(source.sequences)])
+    if source.scan is None:
+        files = [path for path in (*source.images, source.mask) if path is not None]
+        return how + "".join(hash_file(p) if p.is_file() else "absent" for p in files)
+    scan = source.scan
+    parts = [scan.volume, scan.mask, np.array(scan.spacing), np.asarray(scan.affine)]
+    parts += [] if scan.reference is None else [scan.reference]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part.shape}{part.dtype}".encode())
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return how + digest.hexdigest()
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".nii.gz") + ".json")
+
+
+def _stored(path: Path, key: str) -> dict[str, Any] | None:
+    """Counts beside a finished label map of the same inputs whose bytes are as they were."""
+    try:
+        stored = json.loads(_sidecar(path).read_text(encoding="utf-8"))
+        same = stored["inputs"] == key and stored["map"] == hash_file(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not same:
+        return None
+    quality = {k: np.nan if v is None else v for k, v in stored["quality"].items()}
+    return {"quality": quality, "counts": stored["counts"]}
+
+
+def _write_map(
+    path: Path, labels: np.ndarray[Any, Any], scan: Scan, facts: Mapping[str, Any]
+) -> None:
+    """Write the label map, then its counts: a map without counts is not finished."""
+    _forget(path)
+    image = nib.Nifti1Image(labels, scan.affine)
+    image.header.set_xyzt_units("mm")
+    with whole_file(path) as temporary:
+        nib.save(image, temporary)
+    quality = {
+        k: None if isinstance(v, float) and not np.isfinite(v) else v
+        for k, v in facts["quality"].items()
+    }
+    write_json(_sidecar(path), {**facts, "quality": quality, "map": hash_file(path)})
+
+
+def _forget(path: Path) -> None:
+    """Remove what an earlier run with other inputs left."""
+    _sidecar(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _result(
+    scans: Sequence[Source],
+    rows: Sequence[Mapping[str, Any]],
+    vocabulary: Vocabulary,
+    shells: int,
+    baseline: str | None,
+    on_error: str,
+) -> SignatureResult:
+    failed = [row for row in rows if "reason" in row]
+    reasons = pd.Series([row["reason"] for row in failed], dtype=object).value_counts()
+    listed = "; ".join(f"{reason}: {n}" for reason, n in sorted(reasons.items()))
+    if failed and on_error == "stop":
+        msg = f"images: {len(failed)} of {len(scans)} scans cannot be used ({listed})"
+        raise UnusableImage(msg, cure=failed[0]["cure"])
+    records = _records(scans, rows, vocabulary, baseline)
+    facts = []
+    for scan, row in zip(scans, rows, strict=True):
+        quality = row.get("quality", {})
+        facts.append(
+            {
+                "USUBJID": scan.subject, "AVISIT": scan.visit, "AVISITN": scan.visit_number,
+                "SCANFL": "N" if "reason" in row else "Y", "REASON": row.get("reason", ""),
+                **{name: quality.get(name) for name in _QUALITY}, "MAP": row.get("map", ""),
+            }
+        )  # fmt: skip
+    frame = pd.DataFrame(facts, columns=_SCAN_COLUMNS)
+    frame = frame.astype({"NVOX": "Int64", "NCOMP": "Int64", "VOLML": float, "SNR": float, "BIASSD": float})
+    done = len(scans) - len(failed)
+    text = f"{done} of {len(scans)} scans labelled with {vocabulary.n_types} tissue types"
+    reused = sum(bool(row.get("reused")) for row in rows)
+    return SignatureResult(
+        table=records, scans=frame, n_reused=reused,
+        text=text + (f"; {len(failed)} excluded ({listed})." if failed else "."),
+        settings={
+            "method": vocabulary.settings["method"], "vocabulary": vocabulary.hash, "shells": shells,
+            "n_types": vocabulary.n_types, "n_scans": len(scans), "n_excluded": len(failed),
+        },
+        notes=(f"{len(failed)} of {len(scans)} scans excluded: {listed}",) if failed else (),
+    )  # fmt: skip
+
+
+def _records(
+    scans: Sequence[Source],
+    rows: Sequence[Mapping[str, Any]],
+    vocabulary: Vocabulary,
+    baseline: str | None,
+) -> pd.DataFrame:
+    found = []
+    for scan, row in zip(scans, rows, strict=True):
+        for region, counts in row.get("counts", {}).items():
+            total = sum(counts)
+            for code, count in zip(vocabulary.parameters, counts, strict=True):
+                where = "" if region == WHOLE else f", {region.lower()}"
+                found.append(
+                    {
+                        "USUBJID": scan.subject, "AVISIT": scan.visit, "AVISITN": scan.visit_number,
+                        "REGION": region, "PARAMCD": code,
+                        "PARAM": f"Tissue type {int(code[2:])}{where} (proportion)",
+                        "AVAL": count / total if total else np.nan, "NVOX": total,
+                    }
+                )  # fmt: skip
+    frame = pd.DataFrame(found, columns=_RECORD_COLUMNS)
+    if frame.empty:
+        return frame
+    numbers = [scan.visit_number for scan in scans if baseline in (None, scan.visit)]
+    first = frame["AVISITN"] == (min(numbers) if numbers else np.nan)
+    keys = ["USUBJID", "REGION", "PARAMCD"]
+    base = frame[first].set_index(keys)["AVAL"].rename("BASE")
+    frame = frame.drop(columns=["BASE"]).join(base, on=keys)
+    frame["CHG"] = (frame["AVAL"] - frame["BASE"]).where(~first)
+    frame["ABLFL"] = np.where(first, "Y", "")
+    order = ["USUBJID", "AVISITN", "REGION", "PARAMCD"]
+    return frame[_RECORD_COLUMNS].sort_values(order, kind="stable").reset_index(drop=True)

@@ -1,0 +1,277 @@
+"""A tissue vocabulary: learned from scans, frozen, and used to label the voxels of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from livertrack.errors import DataError, UsageError
+from livertrack.imaging import _fitting, _vocabulary_file
+from livertrack.imaging._threads import pick_device, torch_threads
+from livertrack.imaging.network import Encoder, feature_rows
+from livertrack.imaging.preprocessing import BiasField, Preparation, Standardise, prepare
+from livertrack.imaging.scan import Bools, Floats, Scan, Spacing, sources
+from livertrack.imaging.training import Recipe
+
+Method = Literal["joint", "kmeans", "dcn"]
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Encoder, clusters and preparation of scans, frozen.
+
+    Attributes
+    ----------
+    encoder : Encoder
+        Voxels to latents.
+    centres : array
+        (clusters, latent); several clusters may make one type.
+    groups : array
+        (clusters,), type of each cluster, 1..K.
+    settings : mapping
+        All that decided the vocabulary: method, seed, steps, sequences, preparation, counts.
+    card : mapping of arrays
+        ``profile`` (K, C) mean of each standardised channel; ``prevalence`` (K,) part of the training
+        places; ``exemplars`` (K, n, C, 17, 17) standardised pictures of the most typical places;
+        ``distances`` (K, K) between the mean latents of types, in units of their spread.
+    """
+
+    encoder: Encoder
+    centres: Floats
+    groups: NDArray[np.int16]
+    settings: Mapping[str, Any]
+    card: Mapping[str, NDArray[Any]]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", dict(self.settings))
+        object.__setattr__(self, "card", dict(self.card))
+        self.encoder.eval()
+
+    @property
+    def n_types(self) -> int:
+        """Number of tissue types, K."""
+        return int(self.settings["n_types"])
+
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """Names of the channels, in order (blank for arrays without names)."""
+        return tuple(self.settings["sequences"])
+
+    @property
+    def preparation(self) -> Preparation:
+        """How scans are prepared."""
+        stored = dict(self.settings["preparation"])
+        spacing = stored.pop("spacing_mm")
+        return Preparation(None if spacing is None else tuple(spacing), **stored)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """PARAMCD of each type: TV01, TV02, ..."""
+        return tuple(f"TV{number:02d}" for number in range(1, self.n_types + 1))
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the file that `save` writes."""
+        return _vocabulary_file.digest(self)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The card in numbers, one row per type: share of places, mean of each channel, neighbour."""
+        names = [name or f"CH{i}" for i, name in enumerate(self.sequences, start=1)]
+        distances = np.array(self.card["distances"], dtype=float)
+        np.fill_diagonal(distances, np.inf)
+        frame = pd.DataFrame({"type": range(1, self.n_types + 1), "paramcd": self.parameters})
+        frame["prevalence"] = self.card["prevalence"].astype(float)
+        for number, name in enumerate(names):
+            frame[f"mean_{name}"] = self.card["profile"][:, number].astype(float)
+        frame["nearest_type"] = distances.argmin(axis=1) + 1
+        frame["nearest_distance"] = distances.min(axis=1)
+        return frame
+
+    def label(
+        self,
+        volume: Floats,
+        mask: Bools,
+        spacing: Spacing,
+        *,
+        reference: Bools | None = None,
+        affine: NDArray[np.float64] | None = None,
+        device: str | None = None,
+    ) -> NDArray[np.int16]:
+        """Tissue type of every voxel of the mask.
+
+        Parameters
+        ----------
+        volume : array
+            (channel, x, y, z), the channels of the fit in the same order; scanner units.
+        mask : array
+            Liver, bool (x, y, z).
+        spacing : (float, float, float)
+            Voxel size, mm.
+        reference : array or None
+            Reference tissue, needed where the vocabulary was fitted with one.
+        affine : array or None
+            Orientation; where None the axes are taken as those of the fit.
+
+        Returns
+        -------
+        array
+            int16 of the shape of the mask: 1..K inside, 0 outside.
+        """
+        return self.label_scan(Scan(volume, mask, spacing, reference, affine), device=device)[0]
+
+    def label_scan(
+        self, scan: Scan, *, device: str | None = None
+    ) -> tuple[NDArray[np.int16], dict[str, Any]]:
+        """Label map on the scan's grid, and the scan's quality numbers."""
+        channels = int(self.encoder.settings["channels"])
+        if len(scan.volume) != channels:
+            msg = f"the scan has {len(scan.volume)} channels, the vocabulary {channels}; give the same"
+            raise DataError(msg)
+        where = pick_device(device)
+        with torch_threads(1):
+            prepared = prepare(scan, self.preparation, self.encoder.field)
+            encoder = self.encoder.to(where)
+            rows = feature_rows(
+                encoder, torch.from_numpy(prepared.volume), torch.from_numpy(prepared.mask), device=where
+            )
+            labels = self._assign(rows, where)
+        return prepared.restore(labels), dict(prepared.quality)
+
+    def _assign(self, rows: torch.Tensor, device: torch.device) -> NDArray[np.int16]:
+        centres = torch.from_numpy(self.centres).to(device)
+        offset = (centres**2).sum(1) / 2
+        groups = self.groups
+        parts = []
+        with torch.inference_mode():
+            for part in rows.split(16384):
+                latents = self.encoder.head(part.to(device))
+                parts.append(groups[(latents @ centres.T - offset).argmax(1).cpu().numpy()])
+        return np.concatenate(parts)
+
+    def save(self, path: str | Path) -> None:
+        """Write the vocabulary as safetensors; the same vocabulary gives the same bytes."""
+        _vocabulary_file.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Vocabulary:
+        """Read a vocabulary that `save` wrote.
+
+        Raises
+        ------
+        DataError
+            The file is absent, damaged, or not a vocabulary.
+        """
+        return cls(**_vocabulary_file.load(path))
+
+    def _repr_html_(self) -> str:
+        table = self.table.to_html(index=False, border=0, float_format=lambda v: f"{v:.3g}")
+        return f"<div class='livertrack-result'>{table}<p>{self.text}</p></div>"
+
+    @property
+    def text(self) -> str:
+        """One sentence on how it was learned."""
+        s = self.settings
+        return (
+            f"{self.n_types} tissue types learned from {s['n_places']:,} places in {s['n_scans']} scans "
+            f"(method {s['method']}, {s['steps']} steps, seed {s['seed']})."
+        )
+
+
+def fit_vocabulary(
+    images: pd.DataFrame | Iterable[Any],
+    *,
+    n_types: int = 10,
+    seed: int,
+    method: Method = "joint",
+    steps: int = 600,
+    sequences: Sequence[str] | None = None,
+    liver_label: int | None = None,
+    reference_label: int | None = None,
+    spacing_mm: Spacing | None = None,
+    standardise: Standardise | Literal["auto"] = "auto",
+    bias_field: BiasField = "n4",
+    over: int = 3,
+    max_scans: int = 64,
+    n_places: int = 24_000,
+    recipe: Recipe | None = None,
+    workers: int | None = None,
+    threads: int = 2,
+    device: str | None = None,
+    progress: bool = False,
+) -> Vocabulary:
+    """Learn a tissue vocabulary from scans.
+
+    Parameters
+    ----------
+    images : DataFrame or iterable
+        Rows of ``images.csv`` (absolute paths), or `Scan` objects, or tuples ``(volume, mask, spacing)``
+        or ``(volume, mask, spacing, reference)`` with volume (channel, x, y, z).
+    n_types : int
+        Tissue types, K.
+    seed : int
+        Decides everything that is drawn.
+    method : {"joint", "kmeans", "dcn"}
+        ``joint``: encoder and clusters learned at once by invariance and swapped assignment.
+        ``kmeans``: k-means on the principal components of raw 7 x 7 x 3 patches. ``dcn``: the
+        published autoencoder with cluster centres, mended.
+    steps : int
+        Training steps (``joint``: 1,024 pairs each; ``dcn``: 256 patches each).
+    sequences : sequence of str or None
+        Channels to use, in order; every sequence of the frame, alphabetically, where None.
+    liver_label, reference_label : int or None
+        Values of the liver and of the reference tissue in MASK.
+    spacing_mm : (float, float, float) or None
+        Working grid, mm; the median voxel size of the scans where None.
+    standardise : {"auto", "reference", "tail", "none"}
+        See `Preparation`; ``auto`` takes the reference tissue where every scan has one.
+    over : int
+        Clusters per type that are found first and then merged (Ward); ``joint`` only.
+    max_scans : int
+        Scans used at most; drawn by the seed where there are more.
+    n_places : int
+        Voxels used for training, spread evenly over the scans.
+    workers : int or None
+        Processes that read and prepare scans; None leaves it to ``joblib.parallel_config``.
+    threads : int
+        torch threads while training: part of the settings, since it decides the last bit.
+    device : str or None
+        ``"cpu"``, ``"cuda"``; None takes the GPU where there is one.
+
+    Returns
+    -------
+    Vocabulary
+        Types are numbered by the mean of their first channel, darkest first.
+
+    Notes
+    -----
+    Scans that cannot be used are left out and counted in ``settings["excluded"]``; with none left a
+    DataError names the reasons. Source: VICReg (Bardes et al. 2022), SwAV (Caron et al. 2020), the
+    joint use as measured in the benchmarks; ``dcn`` after Perkonigg et al. (arXiv 2507.12012).
+    Checked against: known truth on phantoms (tests/imaging), k-means on patches in the same run.
+    """
+    if method not in get_args(Method):
+        msg = f"method {method!r}, expected one of {', '.join(get_args(Method))}"
+        raise UsageError(msg)
+    if n_types < 2 or steps < 1 or over < 1:
+        msg = f"n_types={n_types}, steps={steps}, over={over}: at least 2, 1 and 1 are needed"
+        raise UsageError(msg)
+    found = sources(
+        images, sequences=sequences, liver_label=liver_label, reference_label=reference_label
+    )
+    with torch_threads(threads):
+        parts = _fitting.fit(
+            found, n_types=n_types, seed=seed, method=method, steps=steps, spacing_mm=spacing_mm,
+            standardise=standardise, bias_field=bias_field, over=over, max_scans=max_scans,
+            n_places=n_places, recipe=recipe or Recipe(), workers=workers, threads=threads,
+            device=pick_device(device), progress=progress,
+        )  # fmt: skip
+    return Vocabulary(**parts)
