@@ -7,6 +7,8 @@ from pathlib import Path
 
 from livertrack._resources import resource_dir
 from livertrack.report._errors import ReportError
+from livertrack.report.example import write_example
+from livertrack.report.init import init_report
 from livertrack.report.page import Page, open_page, plain
 from livertrack.report.render import Renderer, render
 from livertrack.report.run import Run, load_run
@@ -15,11 +17,13 @@ __all__ = [
     "Page",
     "ReportError",
     "Run",
+    "init_report",
     "load_run",
     "open_page",
     "plain",
     "render",
     "render_report",
+    "write_example",
 ]
 
 

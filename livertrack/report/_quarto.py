@@ -6,13 +6,13 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from livertrack.errors import MissingToolError
 from livertrack.report._errors import ReportError
 
-_TARGETS = {"html": "html", "pdf": "typst"}
+_TARGETS = {"html": ("livertrack-html", "html"), "pdf": ("livertrack-typst", "typst")}
 _UNRESOLVED = re.compile(
     r"Unable to resolve crossref @?([\w-]+)|Citeproc: citation ([\w:-]+) not found"
 )
@@ -31,10 +31,16 @@ def find_quarto() -> str | None:
 
 
 def quarto_pages(
-    source: Path, formats: Sequence[str], *, python: str, header: Mapping[str, str]
+    source: Path,
+    formats: Sequence[str],
+    *,
+    python: str,
+    header: Mapping[str, str],
+    known: Collection[str],
 ) -> dict[str, bytes]:
     """Render ``source`` (a working copy, parameters already inside) to each format.
 
+    ``known`` are the formats of the source's header: those of the extension are preferred.
     Quarto exits with 0 on an unresolved reference; here that is an error, as in the embedded
     renderer.
 
@@ -51,7 +57,8 @@ def quarto_pages(
         raise MissingToolError(msg)
     pages = {}
     for wanted in formats:
-        command = [program, "render", source.name, "--to", _TARGETS[wanted]]
+        target = next((name for name in _TARGETS[wanted] if name in known), _TARGETS[wanted][-1])
+        command = [program, "render", source.name, "--to", target]
         for key, value in sorted(header.items()):
             command += ["--metadata", f"{key}={value}"]
         try:

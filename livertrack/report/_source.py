@@ -5,7 +5,8 @@ The subset (each line has a test in ``tests/report/test_subset.py``):
 ======================  ==========================================================================
 construct               supported form
 ======================  ==========================================================================
-header                  keys `HEADER_KEYS`, under ``format`` only ``html``, ``typst`` and ``pdf``
+header                  keys `HEADER_KEYS`, under ``format`` only ``html``, ``typst``, ``pdf`` and
+                        the extension's ``livertrack-html``, ``livertrack-typst``
 cells                   ``{python}`` with options `CELL_OPTIONS`; ``label`` is required
 parameters              one cell tagged ``parameters``; plain assignments of literals
 include                 ``{{< include _part.qmd >}}`` on a line of its own, nested
@@ -40,7 +41,7 @@ HEADER_KEYS = frozenset({
     "execute", "jupyter", "toc", "toc-depth", "toc-title", "number-sections", "link-citations",
     "project",
 })  # fmt: skip
-FORMATS = frozenset({"html", "typst", "pdf"})
+FORMATS = frozenset({"html", "typst", "pdf", "livertrack-html", "livertrack-typst"})
 EXECUTE_KEYS = frozenset({"echo", "warning", "enabled"})
 CELL_OPTIONS = frozenset({
     "label", "echo", "eval", "include", "output", "warning", "tags", "fig-cap", "fig-alt",

@@ -143,7 +143,8 @@ def _by_quarto(
         copy.write_text(
             text.replace(cell.code, f"{cell.code}\n{assignments}", 1), encoding="utf-8"
         )
-    return quarto_pages(copy, formats, python=sys.executable, header=header)
+    known = report.header.get("format") or {}
+    return quarto_pages(copy, formats, python=sys.executable, header=header, known=known)
 
 
 def _publish(pages: Mapping[str, bytes], work: Path, out: Path, name: str) -> list[Path]:

@@ -35,6 +35,7 @@ from livertrack.tables.methods import (
     provenance_table,
     responder_rule,
 )
+from livertrack.tables.multiplicity import family_table
 from livertrack.tables.pathways import net_change_table, pathway_table
 from livertrack.tables.plan import analysis_table, estimand_table
 from livertrack.tables.prediction import (
@@ -65,6 +66,7 @@ __all__ = [
     "estimand_table",
     "event_comparison_table",
     "event_table",
+    "family_table",
     "grouped",
     "integer",
     "interval",

@@ -86,7 +86,8 @@ def _imaging(settings: Mapping[str, Any]) -> str:
     standard = _STANDARD.get(settings.get("standardise", ""), "standardised")
     return (
         f"**Imaging.** The sequences {', '.join(settings['sequences'])} were resampled to "
-        f"{spacing} mm, {bias} and {standard}. The tissue vocabulary has {settings['n_types']} types, learned by "
+        f"{spacing} mm, {bias} and {standard}. The tissue vocabulary has "
+        f"{settings['n_types']} types, learned by "
         f"{_METHOD.get(settings.get('method', ''), settings.get('method', ''))}, after "
         "@perkonigg2020 and @perkonigg2025; it does not know the arms. Each liver voxel gets one "
         "type. Scans with fewer than "
