@@ -20,6 +20,8 @@ Matrix = NDArray[np.float64]
 
 #: cells of a block of counts; a constant, so that the blocks never depend on the machine
 BLOCK = 2_000_000
+#: statistics this close are the same (an AUC and one minus its mirror differ by rounding)
+_ROUNDING = 1e-12
 
 
 def count_blocks(
@@ -104,9 +106,9 @@ def bca_p_value(resampled: Vector, estimate: float, accel: float, null: float = 
     values = resampled[~np.isnan(resampled)]
     if len(values) == 0 or math.isnan(estimate):
         return math.nan
-    if values.min() == values.max() == null == estimate:
+    if max(np.abs(values - null).max(), abs(estimate - null)) <= _ROUNDING:
         return 1.0
-    below = (values < null).sum() + 0.5 * (values == null).sum()
+    below = _share_below(values, null) * len(values)
     bias = _bias(values, estimate)
     at_null = float(norm.ppf((below + 0.5) / (len(values) + 1)))
     w = (at_null - bias) / (1 + accel * (at_null - bias)) - bias
@@ -115,10 +117,15 @@ def bca_p_value(resampled: Vector, estimate: float, accel: float, null: float = 
 
 
 def _bias(values: Vector, estimate: float) -> float:
-    """Take the normal quantile of the share of resamples below the estimate, ties half."""
-    share = ((values < estimate).mean() + (values <= estimate).mean()) / 2
+    """Take the normal quantile of the share of resamples below the estimate."""
     half = 0.5 / len(values)
-    return float(norm.ppf(min(max(share, half), 1 - half)))
+    return float(norm.ppf(min(max(_share_below(values, estimate), half), 1 - half)))
+
+
+def _share_below(values: Vector, point: float) -> float:
+    """Share of ``values`` below ``point``; equal but for rounding counts half."""
+    below = (values < point - _ROUNDING).mean()
+    return float((below + (values <= point + _ROUNDING).mean()) / 2)
 
 
 def _counts(rng: np.random.Generator, rows: int, n: int) -> Matrix:

@@ -278,6 +278,9 @@ class _Arm:
 
 
 def _delong_row(a: Sample, b: Sample, conf_level: float) -> dict[str, float]:
+    if min(len(a.x), len(a.y)) < 2:
+        names = ("estimate_1", "estimate_2", "difference", "conf_low", "conf_high", "p_value")
+        return dict.fromkeys(names, math.nan)
     first, second = placements(*a.oriented_values()), placements(*b.oriented_values())
     test = paired_difference(first, second, conf_level)
     return {

@@ -125,7 +125,7 @@ def test_bca_of_given_resamples_is_the_textbook_formula() -> None:
     z0 = stats.norm.ppf((values < 0.5).mean())
     z = stats.norm.ppf(0.025)
     want = np.quantile(values, stats.norm.cdf(z0 + (z0 + z) / (1 - 0.07 * (z0 + z))))
-    low, high = boot.bca_limits(values, 0.5, 0.07, 0.95)
+    low, _ = boot.bca_limits(values, 0.5, 0.07, 0.95)
     assert low == pytest.approx(want)
     p = boot.bca_p_value(values, 0.5, 0.07, null=low)
     assert p == pytest.approx(0.05, abs=0.003)
