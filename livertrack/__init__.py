@@ -21,6 +21,7 @@ _EXPORTS = {
     # models
     "mmrm": "livertrack.endpoints.mmrm",
     "ancova": "livertrack.endpoints.ancova",
+    "compare_covariances": "livertrack.endpoints.mmrm",
     # the imaging endpoints
     "separation": "livertrack.endpoints.separation",
     "compare_separation": "livertrack.endpoints.compare_separation",
@@ -41,6 +42,9 @@ _EXPORTS = {
     "cumulative_incidence": "livertrack.endpoints.survival",
     "win_ratio": "livertrack.endpoints.win_ratio",
     "Outcome": "livertrack.endpoints.win_ratio",
+    # ordered endpoints
+    "proportional_odds": "livertrack.endpoints.ordinal",
+    "shift_table": "livertrack.endpoints.ordinal",
     # agreement
     "icc": "livertrack.endpoints.agreement",
     "bland_altman": "livertrack.endpoints.agreement",
