@@ -5,7 +5,7 @@ x grows towards the subject's left, y towards the back, z towards the head. The 
 fits a field of view of 288 x 216 x 128 mm and is scaled to the one that is asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from livertrack.simulate import tissue
 from livertrack.simulate.fields import smooth_field
 
+Point = tuple[float, float, float]
 NOMINAL_FOV = (288.0, 216.0, 128.0)
 
 
@@ -42,7 +43,7 @@ class Anatomy:
     @property
     def parenchyma(self) -> np.ndarray:
         """Liver without its vessels, boolean array (x, y, z)."""
-        return self.liver & (self.tissues != tissue.VESSEL)
+        return np.asarray(self.liver & (self.tissues != tissue.VESSEL))
 
 
 def draw_anatomy(
@@ -160,10 +161,10 @@ def _ellipsoid(
         + ((y - centre[1]) / axes[1]) ** 2
         + ((z - centre[2]) / axes[2]) ** 2
     )
-    return np.sqrt(squared) - 1.0
+    return np.asarray(np.sqrt(squared) - 1.0)
 
 
-def _liver(ball, vary: np.ndarray) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _liver(ball: Callable[[Point, Point], np.ndarray], vary: np.ndarray) -> np.ndarray:
     """Right lobe, left lobe and the tip between them, joined smoothly."""
     right = ball((-66, 8, -6), (60 * vary[3], 66 * vary[4], 60 * vary[5]))
     dome = ball((-60, 0, 26), (54, 56 * vary[6], 36))

@@ -40,8 +40,8 @@ class ClinicSettings:
     missed_biopsy : float
         Probability that a subject who is still in the trial declines the last biopsy.
     event_scale : float
-        Multiplies the published rates of liver-related events (see `events`), which would give less
-        than one event in a small trial; 1 gives the published rates.
+        Multiplies the published rates of liver-related events (see `events`), which would give
+        about one event in a small trial; 1 gives the published rates.
     follow_up_weeks : (float, float)
         Shortest and longest follow-up for events.
     """
@@ -54,12 +54,12 @@ class ClinicSettings:
     pdff_sd: float = 1.3
     stiffness_cv: float = 0.21
     t1_cv: float = 0.05
-    core_weight: float = 0.4
+    core_weight: float = 0.25
     misread: dict[str, float] = field(
         default_factory=lambda: {
-            "STEATOSIS": 0.18, "INFLAM": 0.40, "BALLOON": 0.24, "FIBROSIS": 0.18,
+            "STEATOSIS": 0.07, "INFLAM": 0.25, "BALLOON": 0.22, "FIBROSIS": 0.08,
         }
     )  # fmt: skip
     missed_biopsy: float = 0.1
-    event_scale: float = 10.0
+    event_scale: float = 20.0
     follow_up_weeks: tuple[float, float] = (96.0, 144.0)

@@ -51,13 +51,13 @@ def draw_cohort(
 
 
 def cohort_severity(seed: int, cohort: pd.DataFrame) -> list[Severity]:
-    """Illness of each subject at baseline, in the order of the cohort; does not depend on the arm."""
+    """Illness of each subject at baseline, in the order of the cohort, whatever the arm."""
     return [
         draw_severity(
-            generator(seed, "severity", int(row.NUMBER)),
-            age=float(row.AGE), bmi=float(row.BMIBL), diabetes=row.DIABFL == "Y",
+            generator(seed, "severity", int(row["NUMBER"])),
+            age=float(row["AGE"]), bmi=float(row["BMIBL"]), diabetes=row["DIABFL"] == "Y",
         )
-        for row in cohort.itertuples()
+        for row in cohort.to_dict("records")
     ]  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def arm_doses(n_arms: int) -> list[float]:
 
 
 def _scanner_of(site: int, subject: int, n_sites: int, n_scanners: int) -> int:
-    """Sites share scanners where there are fewer of them, and have several where there are more."""
+    """Scanner of a subject: sites share scanners where these are fewer, else have several."""
     own = [s for s in range(n_scanners) if s % n_sites == site] or [site % n_scanners]
     return own[subject % len(own)]
 

@@ -1,4 +1,6 @@
-"""Who leaves, who misses a scan. Leaving depends on what was observed before, never on the truth."""
+"""Who leaves the trial: it depends on what was observed before, never on the truth."""
+
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -41,7 +43,7 @@ def simulate_dropout(
     """
     leave = pd.Series(np.nan, index=cohort["USUBJID"])
     total = round(dropout * len(cohort))
-    intervals = list(zip(weeks[:-1], weeks[1:], strict=True))
+    intervals = list(itertools.pairwise(weeks))
     alt = labs[labs["PARAMCD"] == "ALT"].pivot_table(
         index="USUBJID", columns="AVISITN", values="AVAL"
     )

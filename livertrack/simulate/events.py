@@ -1,4 +1,4 @@
-"""Liver-related events: hazard by fibrosis and inflammation, censoring by withdrawal and by the end."""
+"""Liver-related events: hazard by fibrosis and inflammation, censoring by withdrawal or end."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ def yearly_hazard(shares: np.ndarray, *, scale: float) -> float:
     """Events per person-year of a liver of a given composition.
 
     The published rates are placed at the middle of the collagen range of stage 2, 3 and 4, and
-    interpolated on the log scale; inflammation multiplies by ``exp(3 x (share - 0.12))``.
+    interpolated on the log scale; inflammation multiplies by ``exp(3 x (share - 0.10))``.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def yearly_hazard(shares: np.ndarray, *, scale: float) -> float:
     cuts = CUTS["FIBROSIS"]
     middle = [(cuts[1] + cuts[2]) / 2, (cuts[2] + cuts[3]) / 2, 1.0]
     rate = np.exp(np.interp(collagen, middle, np.log(RATES_PER_100_YEARS))) / 100.0
-    return float(scale * rate * np.exp(3.0 * (shares[tissue.INFLAMED - 1] - 0.12)))
+    return float(scale * rate * np.exp(3.0 * (shares[tissue.INFLAMED - 1] - 0.10)))
 
 
 def event_time(threshold: float, hazards: Sequence[float], starts: Sequence[float]) -> float:

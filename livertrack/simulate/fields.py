@@ -44,7 +44,7 @@ def smooth_field(
     field = np.ascontiguousarray(field[tuple(slice(n) for n in sizes)])
     field -= field.mean()
     spread = float(field.std())
-    return field / np.float32(spread) if spread > 0 else field
+    return np.asarray(field / np.float32(spread)) if spread > 0 else field
 
 
 def interpolate(field: np.ndarray, places: np.ndarray, *, axis: int) -> np.ndarray:
@@ -87,4 +87,4 @@ def ranks_within(field: np.ndarray, region: np.ndarray) -> np.ndarray:
     values = field[region]
     ranks = np.empty(values.size)
     ranks[np.argsort(values, kind="stable")] = np.arange(values.size)
-    return (ranks + 0.5) / max(values.size, 1)
+    return np.asarray((ranks + 0.5) / max(values.size, 1))

@@ -56,8 +56,8 @@ def simulate_labs(
         response, so that ALT and tissue move together.
     """
     share = severity.proportions
-    own = rng.normal(0.0, [0.25, 0.12, 0.16])
-    usual = 28.0 + 130.0 * share.get(tissue.INFLAMED, 0.0) + 55.0 * share.get(tissue.SEVERE, 0.0)
+    own = rng.normal(0.0, [0.18, 0.10, 0.16])
+    usual = 18.0 + 220.0 * share.get(tissue.INFLAMED, 0.0) + 70.0 * share.get(tissue.SEVERE, 0.0)
     usual *= float(np.exp(own[0]))
     collagen = share.get(tissue.FINE, 0.0) + 2.5 * share.get(tissue.COARSE, 0.0)
     platelets = (270.0 - 90.0 * collagen) * float(np.exp(own[2]))

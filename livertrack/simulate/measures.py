@@ -51,7 +51,7 @@ def simulate_measures(
     week: int,
     settings: ClinicSettings,
 ) -> pd.DataFrame:
-    """Measured PDFF, STIFF and T1 of one examination: ``PARAMCD, PARAM, AVISIT, AVISITN, AVAL``."""
+    """Measure PDFF, STIFF and T1 once: ``PARAMCD, PARAM, AVISIT, AVISITN, AVAL``."""
     true = true_measures(shares, physiology)
     z = rng.normal(0.0, 1.0, 3)
     measured = {

@@ -161,7 +161,7 @@ def _write_scan(
 
 
 def _save(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
-    image = nib.Nifti1Image(array, affine)
+    image: Any = nib.Nifti1Image(array, affine)  # type: ignore[no-untyped-call]
     image.header.set_xyzt_units("mm")
     nib.save(image, path)
 

@@ -31,7 +31,7 @@ class Motion:
     def displacement(self, shape: Sequence[int]) -> np.ndarray:
         """Displacement at every voxel, array (3, x, y, z), mm.
 
-        The voxel at position ``p`` of the scan shows the reference anatomy at ``p + displacement``.
+        The voxel at ``p`` of the scan shows the reference anatomy at ``p + displacement``.
         """
         smooth = self.control
         for axis, n in enumerate(shape, start=1):
@@ -99,7 +99,7 @@ def pull_labels(
     for axis, shift, step, n in zip(own, displacement, spacing, labels.shape, strict=True):
         near = np.rint(shift / np.float32(step) + axis.astype(np.float32)).astype(np.intp)
         places.append(np.clip(near, 0, n - 1))
-    return labels[tuple(places)]
+    return np.asarray(labels[tuple(places)])
 
 
 def pull_fields(

@@ -155,9 +155,9 @@ def sequence_signals(
 
 
 def rician(rng: np.random.Generator, signal: np.ndarray, noise: float) -> np.ndarray:
-    """Magnitude of a signal with complex Gaussian noise of standard deviation ``noise`` per part."""
+    """Magnitude of a signal with complex Gaussian noise, standard deviation ``noise`` per part."""
     if noise <= 0:
-        return np.abs(signal)
+        return np.asarray(np.abs(signal))
     size = signal.shape
     real = rng.standard_normal(size, dtype=np.float32)
     imaginary = rng.standard_normal(size, dtype=np.float32)

@@ -78,12 +78,12 @@ class SimulatedScan:
 
     @property
     def affine(self) -> np.ndarray:
-        """Voxel to world (RAS) of a scan whose first axis runs to the subject's left, second to the back."""
+        """Voxel to world (RAS): the axes run to the subject's left, back and head."""
         return scan_affine(self.mask.shape, self.spacing)
 
 
 def scan_affine(shape: tuple[int, ...], spacing: tuple[float, float, float]) -> np.ndarray:
-    """Affine of the images: axes to the left, the back and the head, centred in the field of view."""
+    """Affine of images whose axes run to the left, back and head, centred in the field of view."""
     step = np.array([-1.0, -1.0, 1.0]) * spacing
     affine = np.diag([*step, 1.0])
     affine[:3, 3] = -step * (np.asarray(shape) - 1) / 2
@@ -161,7 +161,7 @@ def tissue_signals(
 
 def textured(tissues: np.ndarray) -> np.ndarray:
     """Voxels whose tissue may have a texture: liver and spleen, boolean array."""
-    return ((tissues > 0) & (tissues <= tissue.N_STATES)) | (tissues == tissue.SPLEEN)
+    return np.asarray(((tissues > 0) & (tissues <= tissue.N_STATES)) | (tissues == tissue.SPLEEN))
 
 
 def simulate_scan(
@@ -211,7 +211,7 @@ def simulate_scan(
     def look(extra: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         moved = displacement + extra[:, None, None, None].astype(np.float32)
         seen = pull_labels(tissues, moved, spacing)
-        grains = pull_fields(textures, _ORDER, textured(seen), moved, spacing)
+        grains = pull_fields(list(textures), _ORDER, textured(seen), moved, spacing)
         return seen, tissue_signals(
             seen, grains, physiology=physiology, settings=settings, t1_factor=t1_factor
         )

@@ -36,7 +36,7 @@ def draw_severity(
 ) -> Severity:
     """Draw a subject's illness at baseline.
 
-    The medians give a whole-liver fat fraction near 13 to 16 %: trials of fatty liver disease
+    The medians give a whole-liver fat fraction near 12 %: trials of fatty liver disease
     enrol above 10 % (FLIGHT-FXR, NCT02855164). Fat grows with body mass index and diabetes,
     fibrosis with age and diabetes.
 
@@ -54,9 +54,9 @@ def draw_severity(
     fat = 0.03 * (bmi - 34.0) + 0.15 * diabetes
     scar = 0.02 * (age - 52.0) + 0.30 * diabetes
     medians = {
-        tissue.SEVERE: (0.28, fat, 0.35), tissue.MILD: (0.22, 0.5 * fat, 0.25),
-        tissue.FINE: (0.13, scar, 0.35), tissue.COARSE: (0.07, 1.5 * scar, 0.60),
-        tissue.INFLAMED: (0.12, 0.5 * fat + 0.3 * scar, 0.35), tissue.IRON: (0.04, 0.0, 0.5),
+        tissue.SEVERE: (0.22, fat, 0.50), tissue.MILD: (0.18, 0.3 * fat, 0.30),
+        tissue.FINE: (0.10, scar, 0.50), tissue.COARSE: (0.05, 1.5 * scar, 0.80),
+        tissue.INFLAMED: (0.09, 0.5 * fat + 0.3 * scar, 0.50), tissue.IRON: (0.04, 0.0, 0.5),
     }  # fmt: skip
     shares = {
         code: median * float(np.exp(shift + rng.normal(0.0, spread)))

@@ -1,7 +1,7 @@
 """Where the tissue states lie at baseline, and which of them turn into which others.
 
-A fixed smooth field per subject ranks the voxels of every state; a flow that moves a share *r* of a
-state takes the *r* highest (improvement) or lowest (worsening) ranks. Changes are therefore
+A fixed smooth field per subject ranks the voxels of every state; a flow that moves a share *r* of
+a state takes the *r* highest (improvement) or lowest (worsening) ranks. Changes are therefore
 coherent in space, nested in time (what has turned at week 12 has turned at week 48) and exact in
 amount.
 """
@@ -32,8 +32,6 @@ class Flow:
         Share of the final change that is present a quarter of the way (week 12 of 48).
     steepness : float
         A dose of a fraction *d* of the full one has ``d ** steepness`` of its effect.
-    better : bool
-        Whether the flow is an improvement.
     """
 
     source: int
@@ -45,10 +43,11 @@ class Flow:
 
     @property
     def better(self) -> bool:
+        """Whether the flow is an improvement."""
         return SEVERITY[self.target] < SEVERITY[self.source]
 
     def rate(self, dose: float, effect: float, elapsed: float) -> float:
-        """Expected share of the source that has turned.
+        """Return the expected share of the source that has turned.
 
         Parameters
         ----------
@@ -71,9 +70,9 @@ SEVERITY = {
 }  # fmt: skip
 
 #: Planted pathways. The reference arm drifts a little along the natural course of steatohepatitis
-#: (steatosis, inflammation, fine then coarse fibrosis). The active arms clear fat and inflammation,
-#: and at the full dose some fine fibrosis. At the full dose the mean relative fall of the fat
-#: fraction is about 40 %; the responder limit of trials is 30 % (Loomba et al., Hepatology
+#: (steatosis, inflammation, fine then coarse fibrosis). The active arms clear fat and
+#: inflammation, and at the full dose some fine fibrosis; the mean relative fall of the fat
+#: fraction is then about 30 %. The responder limit of trials is 30 % (Loomba et al., Hepatology
 #: 2021;73:881). Iron and vessels never turn: they are the negative controls.
 FLOWS: tuple[Flow, ...] = (
     Flow(tissue.NORMAL, tissue.MILD, placebo=0.08, active=0.02),
@@ -165,8 +164,12 @@ def evolve(
         ranks = ranks_within(turning, region)
         flows = {target: rate for (origin, target), rate in rates.items() if origin == source}
         excess = max(1.0, sum(flows.values()) / 0.95)
-        better = sorted((t for t in flows if SEVERITY[t] < SEVERITY[source]), key=SEVERITY.get)
-        worse = sorted((t for t in flows if SEVERITY[t] > SEVERITY[source]), key=SEVERITY.get)
+        better = sorted(
+            (t for t in flows if SEVERITY[t] < SEVERITY[source]), key=lambda t: SEVERITY[t]
+        )
+        worse = sorted(
+            (t for t in flows if SEVERITY[t] > SEVERITY[source]), key=lambda t: SEVERITY[t]
+        )
         codes = np.full(ranks.size, source, np.uint8)
         upper = 1.0
         for target in better:
@@ -225,7 +228,7 @@ def composition(states: np.ndarray) -> np.ndarray:
 def planted_flows(
     arms: Sequence[str], doses: Sequence[float], elapsed: Mapping[str, float], effect: float
 ) -> pd.DataFrame:
-    """Expected rates by arm and visit: ``TRT01P, AVISIT, FROMTYPE, TOTYPE, RATE`` (share of FROMTYPE)."""
+    """List expected rates: ``TRT01P, AVISIT, FROMTYPE, TOTYPE, RATE`` (share of FROMTYPE)."""
     rows = [
         {
             "TRT01P": arm, "AVISIT": visit, "FROMTYPE": flow.source, "TOTYPE": flow.target,

@@ -6,7 +6,7 @@ from typing import Any
 TREATMENT_POLICY = {
     "event": "Discontinuation of treatment",
     "strategy": "treatment-policy",
-    "handling": "data collected after the event are used; what is missing is assumed missing at random",
+    "handling": "data collected after the event are used; missing data are missing at random",
 }
 WITHDRAWAL = {
     "event": "Withdrawal from the trial",

@@ -70,11 +70,11 @@ GRAINS: dict[str, tuple[float, float, float]] = {
 #: fibrosis share all means: only the grain of their texture tells them apart.
 LIVER_STATES: tuple[Tissue, ...] = (
     Tissue(NORMAL, "normal parenchyma", 1.0, 0.03, 586.0, 30.0, 2.4, "smooth",
-           0.05, 0.015, 0.03, hepatocyte_fat=0.02),
+           0.05, 0.015, 0.03, hepatocyte_fat=0.03),
     Tissue(MILD, "steatosis, mild", 1.0, 0.11, 595.0, 32.0, 2.2, "smooth",
-           0.10, 0.015, 0.03, hepatocyte_fat=0.25),
-    Tissue(SEVERE, "steatosis, severe", 1.0, 0.25, 610.0, 36.0, 2.0, "streaky",
-           0.12, 0.02, 0.06, hepatocyte_fat=0.80),
+           0.10, 0.015, 0.03, hepatocyte_fat=0.35),
+    Tissue(SEVERE, "steatosis, severe", 1.0, 0.27, 610.0, 36.0, 2.0, "streaky",
+           0.12, 0.02, 0.06, hepatocyte_fat=0.95),
     Tissue(FINE, "fibrosis, fine", 1.0, 0.05, 700.0, 32.0, 1.3, "fine",
            0.10, 0.16, 0.50, hepatocyte_fat=0.05),
     Tissue(COARSE, "fibrosis, coarse", 1.0, 0.05, 700.0, 32.0, 1.3, "nodular",
@@ -82,7 +82,7 @@ LIVER_STATES: tuple[Tissue, ...] = (
     Tissue(INFLAMED, "inflammation", 1.0, 0.05, 690.0, 32.0, 1.5, "smooth",
            0.05, 0.03, 0.05, hepatocyte_fat=0.10),
     Tissue(IRON, "iron", 1.0, 0.03, 560.0, 105.0, 2.3, "smooth",
-           0.05, 0.02, 0.03, hepatocyte_fat=0.02),
+           0.05, 0.02, 0.03, hepatocyte_fat=0.03),
     Tissue(VESSEL, "vessels", 0.95, 0.0, 1441.0, 8.0, 0.35),
 )  # fmt: skip
 
@@ -116,7 +116,7 @@ def lookup(attribute: str) -> np.ndarray:
 
 
 def types_frame() -> pd.DataFrame:
-    """The true tissue types as a frame: ``TYPE, NAME`` and their MR properties."""
+    """List the true tissue types: ``TYPE, NAME`` and their MR properties."""
     rows = [
         {
             "TYPE": state.code, "NAME": state.name, "FAT": state.fat, "T1MS": state.t1,

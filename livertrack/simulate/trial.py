@@ -10,14 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from joblib import Parallel, delayed
 
-from livertrack._files import write_json, write_text
 from livertrack._seeds import generator
 from livertrack.errors import UsageError
-from livertrack.plan import Plan
-from livertrack.simulate import tissue
+from livertrack.simulate.anatomy import NOMINAL_FOV
 from livertrack.simulate.clinic import ClinicSettings
 from livertrack.simulate.cohort import arm_doses, cohort_severity, draw_cohort
 from livertrack.simulate.dropout import simulate_dropout
@@ -25,9 +22,11 @@ from livertrack.simulate.labs import simulate_labs
 from livertrack.simulate.member import Member, simulate_member
 from livertrack.simulate.scan import SEQUENCES
 from livertrack.simulate.scanner import ScanSettings, draw_scanner
+from livertrack.simulate.severity import Severity
 from livertrack.simulate.states import planted_flows
 from livertrack.simulate.study_plan import demo_plan
 from livertrack.simulate.subject import SHAPE, SPACING, VISITS
+from livertrack.simulate.write import write_plan, write_records, write_truth
 
 ARMS = ("Placebo", "Low dose", "High dose")
 
@@ -70,7 +69,7 @@ def simulate_trial(
     title: str = "Simulated trial in steatohepatitis",
     workers: int | None = None,
 ) -> SimulatedTrial:
-    """Simulate a randomised liver trial whose tissue changes are known, and write its study folder.
+    """Simulate a randomised liver trial whose truth is known, and write its study folder.
 
     Every subject has a liver with eight true tissue states that evolve along planted pathways
     (`livertrack.simulate.states.FLOWS`); images follow MR signal equations; biopsies, labs, fat
@@ -141,70 +140,42 @@ def simulate_trial(
     cohort = draw_cohort(
         seed, n_per_arm=n_per_arm, arms=arms, n_sites=n_sites, n_scanners=n_scanners
     )
-    doses = dict(zip(arms, arm_doses(len(arms)), strict=True))
+    cohort["DOSE"] = cohort["TRT01P"].map(dict(zip(arms, arm_doses(len(arms)), strict=True)))
     severities = cohort_severity(seed, cohort)
-    labs = pd.concat(
-        [
-            simulate_labs(
-                generator(seed, "labs", int(row.NUMBER)), severity, dose=doses[row.TRT01P],
-                effect=effect, visits=VISITS, settings=clinic,
-            ).assign(USUBJID=row.USUBJID)
-            for row, severity in zip(cohort.itertuples(), severities, strict=True)
-        ],
-        ignore_index=True,
-    )  # fmt: skip
+    labs = _labs(seed, cohort, severities, effect=effect, clinic=clinic)
     leaving = simulate_dropout(
         generator(seed, "dropout"), cohort, labs, dropout=dropout, weeks=tuple(VISITS.values())
     )
-    scanners = [
-        draw_scanner(generator(seed, "scanner", i), f"Scanner {i + 1}", SEQUENCES, scan)
-        for i in range(n_scanners)
-    ]
-    members = []
-    for row, severity, week in zip(cohort.itertuples(), severities, leaving["WEEK"], strict=True):
-        here = [v for v, w in VISITS.items() if w == 0 or not week < w]
-        rng = generator(seed, "attendance", int(row.NUMBER))
-        missed = dict(zip(VISITS, rng.random(len(VISITS)) < missed_scans, strict=True))
-        declines = rng.random() < clinic.missed_biopsy
-        first, last = list(VISITS)[0], list(VISITS)[-1]
-        members.append(
-            Member(
-                seed=seed, number=int(row.NUMBER), subject=row.USUBJID, dose=doses[row.TRT01P],
-                effect=effect, bmi=float(row.BMIBL), severity=severity,
-                scanner=scanners[row.SCANNER], visits=dict(VISITS), clinic_visits=tuple(here),
-                scan_visits=tuple(v for v in here if v == first or not missed[v]),
-                biopsy_visits=(first, last) if last in here and not declines else (first,),
-                withdrawn_week=None if np.isnan(week) else float(week),
-                shape=grid[0], spacing=grid[1], scan=scan, clinic=clinic, images=images,
-            )
-        )  # fmt: skip
+    members = _members(
+        cohort.assign(LEAVE=leaving["WEEK"]), severities, n_scanners=n_scanners,
+        missed_scans=missed_scans,
+        common={
+            "seed": seed, "effect": effect, "visits": dict(VISITS), "shape": grid[0],
+            "spacing": grid[1], "scan": scan, "clinic": clinic, "images": images,
+        },
+    )  # fmt: skip
+    adsl = _adsl(cohort, leaving)
+    elapsed = {visit: week / max(VISITS.values()) for visit, week in VISITS.items() if week}
+    planted = planted_flows(arms, arm_doses(len(arms)), elapsed, effect)
+    plan = demo_plan(
+        title=title, seed=seed, arms=arms, visits=list(VISITS), sequences=SEQUENCES,
+        spacing=grid[1], min_voxels=_enough_voxels(*grid), imaging=images,
+    )  # fmt: skip
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
-        for name in (
-            ("images", "masks", "truth/maps", "truth/deformations") if images else ("truth",)
-        ):
+        for name in ("images", "masks", "truth/maps", "truth/deformations")[: 4 * images]:
             (folder / name).mkdir(parents=True)
+        (folder / "truth").mkdir(exist_ok=True)
         found = Parallel(n_jobs=workers)(delayed(simulate_member)(m, folder) for m in members)
         frames = {
             name: pd.concat([part[name] for part in found], ignore_index=True) for name in found[0]
         }
-        adsl = _adsl(cohort, leaving)
         attended = {(m.subject, visit) for m in members for visit in m.clinic_visits}
-        frames["adlb"] = labs[
-            [pair in attended for pair in zip(labs["USUBJID"], labs["AVISIT"], strict=True)]
-        ]
-        _write_records(folder, adsl, frames)
-        _write_truth(folder, frames, cohort, members, planted_flows(
-            arms, list(doses.values()), {v: w / max(VISITS.values()) for v, w in VISITS.items() if w},
-            effect,
-        ), settings)  # fmt: skip
-        liver = 1_100_000.0 * float(np.min(np.array(grid[0]) * grid[1] / (288, 216, 128))) ** 3
-        _write_plan(folder, demo_plan(
-            title=title, seed=seed, arms=arms, visits=list(VISITS), sequences=SEQUENCES,
-            spacing=grid[1], min_voxels=max(1, min(500, int(0.1 * liver / np.prod(grid[1])))),
-            imaging=images,
-        ))  # fmt: skip
+        kept = [pair in attended for pair in zip(labs["USUBJID"], labs["AVISIT"], strict=True)]
+        write_records(folder, adsl, {**frames, "adlb": labs[kept]})
+        write_truth(folder, frames, cohort, members, planted, settings)
+        write_plan(folder, plan)
         folder.chmod(0o755)
         if target.exists():
             target.rmdir()
@@ -212,6 +183,67 @@ def simulate_trial(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return SimulatedTrial(target, adsl, len(frames["maps"]))
+
+
+def _labs(
+    seed: int,
+    cohort: pd.DataFrame,
+    severities: Sequence[Severity],
+    *,
+    effect: float,
+    clinic: ClinicSettings,
+) -> pd.DataFrame:
+    """Lab values of all subjects at all visits, whether they will attend or not."""
+    parts = [
+        simulate_labs(
+            generator(seed, "labs", int(row["NUMBER"])), severity, dose=float(row["DOSE"]),
+            effect=effect, visits=VISITS, settings=clinic,
+        ).assign(USUBJID=row["USUBJID"])
+        for row, severity in zip(cohort.to_dict("records"), severities, strict=True)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def _members(
+    cohort: pd.DataFrame,
+    severities: Sequence[Severity],
+    *,
+    n_scanners: int,
+    missed_scans: float,
+    common: dict[str, Any],
+) -> list[Member]:
+    """Decide what happens to each subject: scanner, visits attended, scans and biopsies made."""
+    seed, clinic = common["seed"], common["clinic"]
+    scanners = [
+        draw_scanner(generator(seed, "scanner", i), f"Scanner {i + 1}", SEQUENCES, common["scan"])
+        for i in range(n_scanners)
+    ]
+    first, *_, last = VISITS
+    members = []
+    for row, severity in zip(cohort.to_dict("records"), severities, strict=True):
+        here = tuple(visit for visit, week in VISITS.items() if not week > row["LEAVE"])
+        rng = generator(seed, "attendance", int(row["NUMBER"]))
+        missed = dict(zip(VISITS, rng.random(len(VISITS)) < missed_scans, strict=True))
+        declines = rng.random() < clinic.missed_biopsy
+        members.append(
+            Member(
+                number=int(row["NUMBER"]), subject=str(row["USUBJID"]), dose=float(row["DOSE"]),
+                bmi=float(row["BMIBL"]), severity=severity, scanner=scanners[int(row["SCANNER"])],
+                clinic_visits=here,
+                scan_visits=tuple(v for v in here if v == first or not missed[v]),
+                biopsy_visits=(first, last) if last in here and not declines else (first,),
+                withdrawn_week=None if np.isnan(row["LEAVE"]) else float(row["LEAVE"]),
+                **common,
+            )
+        )  # fmt: skip
+    return members
+
+
+def _enough_voxels(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> int:
+    """Smallest liver the plan accepts: 500 voxels, or a tenth of a liver on a coarse grid."""
+    scale = float(np.min(np.array(shape) * spacing / NOMINAL_FOV))
+    liver = 1.1e6 * scale**3 / float(np.prod(spacing))
+    return max(1, min(500, int(0.1 * liver)))
 
 
 def _checked(
@@ -246,61 +278,3 @@ def _adsl(cohort: pd.DataFrame, leaving: pd.DataFrame) -> pd.DataFrame:
         FASFL="Y", SAFFL="Y", SCANNER=[f"Scanner {i + 1}" for i in cohort["SCANNER"]]
     )
     return adsl.merge(leaving[["USUBJID", "EOSSTT", "DCSREAS"]], on="USUBJID", validate="1:1")
-
-
-def _write_records(folder: Path, adsl: pd.DataFrame, frames: dict[str, pd.DataFrame]) -> None:
-    (folder / "adam").mkdir()
-    site = adsl[["USUBJID", "SITEID"]]
-    _csv(folder / "adam/adsl.csv", adsl.sort_values("USUBJID"))
-    for name in ("adlb", "adbx", "adim"):
-        records = frames[name].merge(site, on="USUBJID", validate="m:1")
-        records["ABLFL"] = np.where(records["AVISITN"] == 0, "Y", "")
-        records["ADY"] = records["AVISITN"] * 7 + 1
-        columns = [
-            "USUBJID", "SITEID", "PARAMCD", "PARAM", "AVISIT", "AVISITN", "ADY", "AVAL", "ABLFL",
-        ]  # fmt: skip
-        ordered = records[columns].sort_values(["USUBJID", "PARAMCD", "AVISITN"])
-        _csv(folder / f"adam/{name}.csv", ordered)
-    events = frames["adtte"].merge(site, on="USUBJID", validate="1:1")
-    _csv(folder / "adam/adtte.csv", events.sort_values("USUBJID"))
-    if len(frames["images"]):
-        _csv(folder / "images.csv", frames["images"])
-
-
-def _write_truth(
-    folder: Path,
-    frames: dict[str, pd.DataFrame],
-    cohort: pd.DataFrame,
-    members: Sequence[Member],
-    planted: pd.DataFrame,
-    settings: dict[str, Any],
-) -> None:
-    truth = folder / "truth"
-    arm = cohort[["USUBJID", "TRT01P"]]
-    _csv(truth / "types.csv", tissue.types_frame())
-    _csv(truth / "flows.csv", planted)
-    for name in ("pathways", "composition"):
-        _csv(truth / f"{name}.csv", arm.merge(frames[name], on="USUBJID", validate="1:m"))
-    for name in ("maps", "deformations"):
-        if len(frames[name]):
-            _csv(truth / f"{name}.csv", frames[name])
-    subjects = [
-        {
-            "USUBJID": m.subject, "DOSE": m.dose, "RESPONSE": m.severity.response,
-            "SCANNER": m.scanner.name, "LEAVEWK": m.withdrawn_week,
-            **{f"{k.upper()}FACTOR": v for k, v in dataclasses.asdict(m.severity.physiology).items()},
-        }
-        for m in members
-    ]  # fmt: skip
-    _csv(truth / "subjects.csv", pd.DataFrame(subjects))
-    write_json(truth / "settings.json", settings)
-
-
-def _write_plan(folder: Path, plan: dict[str, Any]) -> None:
-    Plan.model_validate(plan)
-    text = yaml.safe_dump(plan, sort_keys=False, allow_unicode=True, width=100)
-    write_text(folder / "plan.yaml", text)
-
-
-def _csv(path: Path, frame: pd.DataFrame) -> None:
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))

@@ -43,12 +43,12 @@ class Truth:
     deformations: pd.DataFrame
 
     def map(self, subject: str, visit: str) -> np.ndarray:
-        """True type map of one scan, array (x, y, z), uint8: 1 to 8 in the liver, 0 elsewhere."""
+        """Read the true type map of a scan, array (x, y, z), 1 to 8 in the liver, else 0."""
         rows = self.maps[(self.maps["USUBJID"] == subject) & (self.maps["AVISIT"] == visit)]
         if len(rows) != 1:
             msg = f"truth: no map for that subject at {visit!r}; {len(self.maps)} maps are known"
             raise DataError(msg)
-        return np.asarray(nib.load(rows["MAP"].iloc[0]).dataobj)
+        return np.asarray(nib.Nifti1Image.from_filename(rows["MAP"].iloc[0]).dataobj)
 
 
 def load_truth(path: str | Path) -> Truth:
