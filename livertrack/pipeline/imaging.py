@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from livertrack._files import hash_text, write_parquet
-from livertrack._seeds import spawn
 from livertrack.errors import DataError
 from livertrack.pipeline.ledger import Ledger
 from livertrack.pipeline.progress import Progress
+from livertrack.pipeline.vocabulary import (
+    fit_study_vocabulary,
+    study_images,
+    study_signatures,
+    vocabulary_seed,
+)
 from livertrack.study import Study
+
+if TYPE_CHECKING:
+    from livertrack.imaging import Vocabulary
+
+#: scans on which the vocabulary is compared with the truth, spread over the trial
+RECOVERY_SCANS = 24
 
 
 @dataclass(frozen=True)
@@ -37,25 +50,27 @@ def run_imaging(
     study: Study, out: Path, ledger: Ledger, inputs: Mapping[str, str], bar: Progress
 ) -> Imaging:
     """Do the imaging steps that are not done yet and read back what they left."""
+    images = study_images(study)
     settings = study.plan.imaging
-    if settings is None or study.images is None:
-        msg = "the plan has an imaging section, but the study has no images.csv"
-        raise DataError(msg)
+    if settings is None or images.empty:
+        return Imaging()
     scans = hash_text("".join(sorted(f"{k}:{v}" for k, v in inputs.items() if k != "plan.yaml")))
-    seed = int(spawn(study.plan.seed, "vocabulary").generate_state(1)[0])
     uses: dict[str, Any] = {
-        "scans": scans, "seed": seed, "settings": settings.model_dump(mode="json"),
+        "scans": scans, "seed": vocabulary_seed(study), "settings": settings.model_dump(mode="json"),
         "data": study.plan.data.model_dump(mode="json"),
     }  # fmt: skip
     adam = out / "adam"
-    steps = _Steps(study, out, seed)
+    steps = _Steps(study, out)
     bar.start("vocabulary: encoder and clusters")
     hashes = ledger.step(
         "vocabulary", uses, [out / "vocabulary.safetensors"], steps.vocabulary
     )
     bar.start("label maps and signatures")
-    outputs = [adam / "admri.parquet", adam / "adscan.parquet"]
-    hashes |= ledger.step("signatures", {**uses, "vocabulary": hashes}, outputs, steps.signatures)
+    hashes |= ledger.step(
+        "signatures", {**uses, "vocabulary": hashes}, steps.signature_files, steps.signatures
+    )
+    example = out / "example.safetensors"
+    ledger.step("example", {**uses, "signatures": hashes}, [example], steps.example)
     bar.start("correspondence and pathways")
     outputs = [adam / "adpath.parquet", adam / "adreg.parquet"]
     hashes |= ledger.step("pathways", {**uses, "signatures": hashes}, outputs, steps.pathways)
@@ -72,29 +87,104 @@ def run_imaging(
     )
 
 
+
 @dataclass(frozen=True)
 class _Steps:
     """The work behind each imaging step; each leaves whole files in the run folder."""
 
     study: Study
     out: Path
-    seed: int
 
     def vocabulary(self) -> None:
-        fit_study_vocabulary(self.study, seed=self.seed, progress=True).save(
-            self.out / "vocabulary.safetensors"
-        )
+        """Learn the vocabulary and freeze it."""
+        fitted = fit_study_vocabulary(self.study, progress=True)
+        fitted.save(self.out / "vocabulary.safetensors")
 
     def signatures(self) -> None:
-        from livertrack.imaging import Vocabulary, signatures
-
-        settings = self._settings
-        result = signatures(
-            self._images, Vocabulary.load(self.out / "vocabulary.safetensors"),
-            out=self.out, shells=settings.shells, on_error=settings.on_error,
-            min_voxels=settings.min_voxels, liver_label=settings.liver_label,
-            reference_label=settings.reference_label, baseline=self.study.plan.data.baseline,
-            progress=True,
-        )  # fmt: skip
+        """Label every scan, count its types; scan records keep the name of the label map."""
+        result = study_signatures(self.study, self._load(), self.out)
         write_parquet(self.out / "adam" / "admri.parquet", result.records)
         write_parquet(self.out / "adam" / "adscan.parquet", result.scans)
+
+    def signature_files(self) -> list[Path]:
+        """Give the files of the signatures: two datasets and the label maps that they list."""
+        adam = self.out / "adam"
+        files = [adam / "admri.parquet", adam / "adscan.parquet"]
+        if not files[1].is_file():
+            return files
+        names = pd.read_parquet(files[1], columns=["MAP"])["MAP"]
+        return [*files, *(self.out / "maps" / name for name in names if name)]
+
+    def recovery(self) -> None:
+        """Compare label maps, and those of k-means on raw patches, with the simulated truth."""
+        import nibabel as nib
+
+        from livertrack.imaging import recovery, signatures
+
+        settings = self.study.plan.imaging
+        folder = self.study.path / str(settings and settings.truth)
+        truth = pd.read_csv(folder / "maps.csv", dtype={"USUBJID": str})
+        scans = self._labelled().merge(truth, on=["USUBJID", "AVISIT"], suffixes=("", "_TRUTH"))
+        if scans.empty:
+            msg = f"imaging.truth: {folder.name}/maps.csv lists none of the labelled scans"
+            raise DataError(msg)
+        chosen = scans.iloc[np.linspace(0, len(scans) - 1, min(RECOVERY_SCANS, len(scans)), dtype=int)]
+        images = study_images(self.study)
+        images = images.merge(chosen[["USUBJID", "AVISIT"]], on=["USUBJID", "AVISIT"])
+        patches = fit_study_vocabulary(self.study, images=images, method="kmeans")
+
+        def read(path: str | Path) -> Any:
+            return np.asarray(nib.load(path).dataobj)
+
+        with tempfile.TemporaryDirectory() as temporary:
+            by_patch = signatures(
+                images, patches, out=temporary, shells=0, min_voxels=1,
+                liver_label=settings and settings.liver_label,
+                reference_label=settings and settings.reference_label, workers=-1,
+            )  # fmt: skip
+            names = by_patch.scans.set_index(["USUBJID", "AVISIT"])["MAP"]
+            keys = list(zip(chosen["USUBJID"], chosen["AVISIT"], strict=True))
+            maps = {
+                "tissue vocabulary": [read(path) for path in chosen["MAP"]],
+                "k-means on raw patches": [
+                    read(Path(temporary) / "maps" / names[key]) for key in keys
+                ],
+            }
+        truths = [read(self.study.path / path) for path in chosen["MAP_TRUTH"]]
+        masks = [labels > 0 for labels in maps["tissue vocabulary"]]
+        write_parquet(self.out / "adam" / "recovery.parquet", recovery(maps, truths, masks))
+
+    def example(self) -> None:
+        """Store the slices that the report shows, with their anatomy."""
+        from livertrack.report import write_example
+
+        scans = self._labelled()
+        sequence = self.study.plan.imaging.sequences[-1]  # type: ignore[union-attr]
+        anatomy = {
+            Path(row.MAP): Path(row.IMAGES[sequence]) for row in scans.itertuples()
+        }
+        write_example(self.out, self.study.plan.data.visits, anatomy, sequence=sequence)
+
+    def _load(self) -> Vocabulary:
+        from livertrack.imaging import Vocabulary
+
+        return Vocabulary.load(self.out / "vocabulary.safetensors")
+
+    def _labelled(self) -> pd.DataFrame:
+        """Scans with a label map: ``USUBJID, AVISIT, AVISITN, MAP, MASK, IMAGES`` (by sequence)."""
+        keys = ["USUBJID", "AVISIT"]
+        images = study_images(self.study)
+        paths = images.groupby(keys, observed=True, sort=False).apply(
+            lambda part: pd.Series(
+                {
+                    "MASK": part["MASK"].iloc[0],
+                    "IMAGES": dict(zip(part["SEQUENCE"], part["IMAGE"], strict=True)),
+                }
+            ),
+            include_groups=False,
+        )
+        scans = pd.read_parquet(self.out / "adam" / "adscan.parquet")
+        scans = scans[scans["MAP"].ne("")]
+        scans = scans[[*keys, "AVISITN", "MAP"]].merge(paths.reset_index(), on=keys)
+        scans["MAP"] = [str(self.out / "maps" / name) for name in scans["MAP"]]
+        return scans

@@ -11,6 +11,8 @@ from typing import Any
 import livertrack
 from livertrack._files import canonical_json, hash_file, hash_text, write_json
 
+Outputs = Sequence[Path] | Callable[[], Sequence[Path]]
+
 
 @functools.cache
 def code_version() -> str:
@@ -35,12 +37,13 @@ class Ledger:
         self.kept: list[str] = []
 
     def step(
-        self, name: str, uses: Any, outputs: Sequence[Path], work: Callable[[], None]
+        self, name: str, uses: Any, outputs: Outputs, work: Callable[[], None]
     ) -> dict[str, str]:
         """Do ``work`` unless it was done with the same ``uses`` and its outputs are intact.
 
-        Returns the SHA-256 of each output by its path relative to the run, for use as the
-        ``uses`` of later steps.
+        ``outputs`` may be a function where the files are known only after the work. Returns the
+        SHA-256 of each output by its path relative to the run, for use as the ``uses`` of later
+        steps.
         """
         key = hash_text(canonical_json({"code": code_version(), "uses": uses}))
         stamp = self.folder / f"{name}.json"
@@ -59,10 +62,11 @@ class Ledger:
         self.done.append(name)
         return hashes
 
-    def _hashes(self, outputs: Sequence[Path]) -> dict[str, str]:
+    def _hashes(self, outputs: Outputs) -> dict[str, str]:
+        files = outputs() if callable(outputs) else outputs
         return {
             path.relative_to(self.out).as_posix(): hash_file(path) if path.is_file() else ""
-            for path in outputs
+            for path in files
         }
 
     @staticmethod
