@@ -139,7 +139,9 @@ def prepare(scan: Scan, how: Preparation, receptive_field: Sequence[int]) -> Pre
         volume = np.stack([_linear(channel, shape) for channel in volume])
         mask, seen = mask[np.ix_(*index)], seen[np.ix_(*index)]
         if not mask.any():
-            raise UnusableImage("the liver vanishes on the working grid", cure="use a finer spacing_mm")
+            raise UnusableImage(
+                "the liver vanishes on the working grid", cure="use a finer spacing_mm"
+            )
     volume = volume / scales[:, None, None, None]
     amplitude = 0.0
     if how.bias_field == "n4":
@@ -149,10 +151,8 @@ def prepare(scan: Scan, how: Preparation, receptive_field: Sequence[int]) -> Pre
             anchor = seen & ~mask if how.standardise == "reference" else seen
             volume[channel] *= np.exp(np.median(log_field[anchor]) - log_field)
     working_box = _box(mask, margin=0)
-    back = _Back(
-        scan.mask, orientation, box, canonical(scan.mask).shape, working_box, mask
-    )
-    small = mask[working_box]
+    back = _Back(scan.mask, orientation, box, canonical(scan.mask).shape, working_box, mask)
+    small = np.ascontiguousarray(mask[working_box])  # orientation may have flipped axes
     filled = fill_outside(volume, mask, working_box, receptive_field)
     quality = quality_numbers(scan, volume, mask, amplitude)
     quality["SCALED"] = how_scaled
@@ -257,7 +257,9 @@ def quality_numbers(
 def _log_bias(channel: Floats, seen: Bools, spacing: Sequence[float]) -> Floats:
     """Logarithm of the bias field by N4 on a grid of about 12 mm."""
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    shrink = [max(1, min(round(12.0 / s), n // 8)) for s, n in zip(spacing, seen.shape, strict=True)]
+    shrink = [
+        max(1, min(round(12.0 / s), n // 8)) for s, n in zip(spacing, seen.shape, strict=True)
+    ]
     image = sitk.GetImageFromArray(np.maximum(channel, 1e-3).astype(np.float32))
     region = sitk.GetImageFromArray(seen.astype(np.uint8))
     small = sitk.Shrink(image, shrink[::-1])
@@ -280,7 +282,9 @@ def _box(mask: Bools, *, margin: int) -> tuple[slice, slice, slice]:
     found = []
     for axis, length in enumerate(mask.shape):
         where = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        found.append(slice(max(0, int(where[0]) - margin), min(length, int(where[-1]) + 1 + margin)))
+        found.append(
+            slice(max(0, int(where[0]) - margin), min(length, int(where[-1]) + 1 + margin))
+        )
     return (found[0], found[1], found[2])
 
 
