@@ -40,9 +40,9 @@ LABS = {
     "PLAT": ("platelet", "Platelets (10^9/L)", "10^9/L"),
     "PT": ("protime", "Prothrombin time (s)", "s"),
     "CHOL": ("chol", "Total cholesterol (mg/dL)", "mg/dL"),
-    "LOGBILI": ("logbili", "Log total bilirubin (log(mg/dL))", "log(mg/dL)"),
+    "LOGBILI": ("logbili", "Log total bilirubin (log mg/dL)", "log mg/dL"),
 }
-STAGE = {"STAGE": ("stage", "Histologic stage (Ludwig) (stage)", "stage")}
+STAGE = {"STAGE": ("stage", "Histologic stage (Ludwig)", "stage")}
 #: codes of survival::pbc
 ARMS = {1: "D-penicillamine", 2: "Placebo"}
 CENSORED, TRANSPLANT, DEATH = 0, 1, 2
