@@ -54,6 +54,8 @@ _EXPORTS = {
     "adjust_pvalues": "livertrack.endpoints.multiplicity",
     "max_t": "livertrack.endpoints.multiplicity",
     "graphical_test": "livertrack.endpoints.multiplicity",
+    # interim looks
+    "group_sequential": "livertrack.endpoints.group_sequential",
     # compositions
     "clr": "livertrack.endpoints.compositions",
     "ilr": "livertrack.endpoints.compositions",

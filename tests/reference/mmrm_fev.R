@@ -1,6 +1,7 @@
 # Reference numbers of tests/endpoints/mmrm/test_reference_mmrm.py:
 # R mmrm 0.3.18 with emmeans on fev_data and bcva_data (artificial data of the R package mmrm).
-#   Rscript mmrm_fev.R [data folder] [output folder]
+#   Rscript mmrm_fev.R [data folder] [output folder] [fits|inference]
+# writes mmrm_fits.csv and mmrm_inference.csv.
 # mmrm's optimizers stop at a relative change of the likelihood. Every fit is finished here by
 # Newton steps on mmrm's own objective and refitted from there; the gradient left is recorded.
 suppressMessages({library(mmrm); library(emmeans)})
@@ -30,6 +31,13 @@ polished <- function(formula, data, ...) {
 rows <- list()
 add <- function(case, kind, name, estimate, se = NA, df = NA) {
   rows[[length(rows) + 1]] <<- data.frame(case, kind, name, estimate, se, df)
+}
+save_rows <- function(file) {
+  all <- do.call(rbind, rows)
+  for (k in c("estimate", "se", "df"))
+    all[[k]] <- ifelse(is.na(all[[k]]), "", formatC(all[[k]], digits = 15, format = "g", width = 1))
+  write.csv(all, file.path(out, file), row.names = FALSE)
+  rows <<- list()
 }
 summaries <- function(case, fit, by_visit) {
   k <- as.data.frame(coef(summary(fit)))
@@ -61,7 +69,8 @@ term <- function(s, grouped) {
 }
 fixed <- c(plain = "FEV1 ~ RACE + SEX + ARMCD * AVISIT", base = "FEV1 ~ FEV1_BL * AVISIT + ARMCD * AVISIT",
            grouped = "FEV1 ~ RACE + ARMCD * AVISIT", weighted = "FEV1 ~ SEX + ARMCD * AVISIT")
-for (s in structures) for (reml in c(TRUE, FALSE)) for (v in names(fixed)) {
+parts <- if (length(args) > 2) args[3] else "fits inference"
+if (grepl("fits", parts)) for (s in structures) for (reml in c(TRUE, FALSE)) for (v in names(fixed)) {
   case <- paste(s, if (reml) "reml" else "ml", v, sep = "-")
   f <- as.formula(paste(fixed[[v]], "+", term(s, v == "grouped")))
   w <- if (v == "weighted") fev$WEIGHT else rep(1, nrow(fev))
@@ -69,6 +78,9 @@ for (s in structures) for (reml in c(TRUE, FALSE)) for (v in names(fixed)) {
   if (!is.null(fit)) summaries(case, fit, TRUE)
   message(case)
 }
+
+if (length(rows)) save_rows("mmrm_fits.csv")
+if (!grepl("inference", parts)) quit()
 
 # degrees of freedom and empirical covariances
 for (s in structures) for (m in c("Kenward-Roger-Linear", "Empirical", "Empirical-Jackknife", "Empirical-Bias-Reduced")) {
@@ -90,8 +102,8 @@ for (s in c("us", "ar1h")) for (m in c("Satterthwaite", "Between-Within", "Resid
   md <- df_md(fit, L)
   add(case, "joint", "interaction", md$f_stat, md$num_df, md$denom_df)
   if (m == "Satterthwaite") for (type in c("II", "III")) {
-    a <- as.data.frame(car::Anova(fit, type = type))
-    add(case, paste("anova", type), rownames(a), a[, "F Statistic"], a[, "Num Df"], a[, "Denom Df"])
+    a <- as.data.frame(mmrm:::Anova.mmrm(fit, type)  # car before 3.1.2 does not find it)
+    add(case, paste("anova", type), rownames(a), a[, "F"], a[, "Df"], a[, "Res.Df"])
   }
   message(case)
 }
@@ -110,6 +122,4 @@ fit <- polished(FEV1 ~ FEV1_BL + SEX + SEX2 + FEV1_BL2 + ARMCD * AVISIT + toeph(
 summaries("toeph-reml-deficient", fit, TRUE)
 fit <- polished(BCVA_CHG ~ BCVA_BL + RACE + ARMCD * AVISIT + us(AVISIT | USUBJID), bcva)
 summaries("us-reml-bcva", fit, TRUE)
-all <- do.call(rbind, rows)
-for (k in c("estimate", "se", "df")) all[[k]] <- ifelse(is.na(all[[k]]), "", formatC(all[[k]], digits = 15, format = "g"))
-write.csv(all, file.path(out, "mmrm_fev.csv"), row.names = FALSE, quote = TRUE)
+save_rows("mmrm_inference.csv")

@@ -10,9 +10,11 @@ import pandas as pd
 
 from livertrack.endpoints._checks import require_conf_level
 from livertrack.endpoints._design import Floats
-from livertrack.endpoints.mmrm._fit import Fitted, fit, prepare
+from livertrack.endpoints.mmrm._compare import compare_covariances
+from livertrack.endpoints.mmrm._fit import Fitted, fit
 from livertrack.endpoints.mmrm._inference import Inference
 from livertrack.endpoints.mmrm._optimise import OPTIMIZERS
+from livertrack.endpoints.mmrm._prepare import prepare
 from livertrack.endpoints.mmrm._result import Mmrm, MmrmComparison
 from livertrack.endpoints.mmrm._tables import (
     coefficient_table,
@@ -22,7 +24,7 @@ from livertrack.endpoints.mmrm._tables import (
 from livertrack.endpoints.mmrm._terms import check_structure, split_formula
 from livertrack.errors import DataError, UsageError
 
-__all__ = ["Mmrm", "MmrmComparison", "mmrm"]
+__all__ = ["Mmrm", "MmrmComparison", "compare_covariances", "mmrm"]
 
 Method = Literal["reml", "ml"]
 DfMethod = Literal[

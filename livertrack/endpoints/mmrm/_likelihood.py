@@ -129,7 +129,7 @@ class VisitCovariance:
         self._last: tuple[bytes, list[Derivatives]] | None = None
 
     def _free(self, eta: Floats) -> list[Derivatives]:
-        """Derivatives of every group; the last ones are remembered."""
+        """Find the derivatives of every group; the last ones are remembered."""
         key = eta.tobytes()
         if self._last is None or self._last[0] != key:
             self._last = (key, [self.structure.free(eta[part]) for part in self.slices])

@@ -13,8 +13,9 @@ from livertrack.endpoints.mmrm._likelihood import Likelihood
 
 #: optimizers in the order in which they are tried
 OPTIMIZERS = ("newton", "trust-exact", "bfgs", "nelder-mead")
-#: Newton decrement (squared distance from the optimum in standard errors) that counts as zero
-TOLERANCE = 1e-13
+#: Newton decrement (squared distance from the optimum in standard errors) before the last step;
+#: Newton's method squares it, so that the step leaves about 1e-20
+TOLERANCE = 1e-10
 _MAX_ITERATIONS = 100
 _MAX_STEP = 2.0
 
@@ -23,8 +24,9 @@ _MAX_STEP = 2.0
 class Optimum:
     """Where an optimizer ended.
 
-    ``decrement`` = g' H^-1 g, the squared distance from the optimum in standard errors;
-    ``tried`` lists the optimizers, the last one made ``eta``.
+    ``decrement`` = g' H^-1 g, the squared distance from the optimum in standard errors, before
+    the last step; ``smallest`` the smallest curvature relative to the largest; ``tried`` lists
+    the optimizers, the last one made ``eta``.
     """
 
     eta: Floats
@@ -80,9 +82,9 @@ def _newton(
         along = axes.T @ here.gradient
         scaled = along / np.maximum(np.abs(curvature), 1e-9 * top)
         decrement = float(along @ scaled)
-        if decrement < tolerance and smallest > 0:
-            return Optimum(eta, smallest > 1e-10, decrement, smallest, iteration, tried, "")
         step = -axes @ scaled
+        if decrement < tolerance and smallest > 1e-10:
+            return Optimum(eta + step, True, decrement, smallest, iteration + 1, tried, "")
         step *= min(1.0, _MAX_STEP / max(float(np.abs(step).max(initial=0)), 1e-300))
         moved = _search(likelihood, eta, step, here.value, float(here.gradient @ step))
         if moved is None:
@@ -140,7 +142,7 @@ def _other(likelihood: Likelihood, start: Floats, name: str) -> Floats:
         ),
         "nelder-mead": lambda: optimize.minimize(
             lambda e: min(likelihood.value(e), 1e100), start, method="Nelder-Mead",
-            options={"maxiter": 4000, "maxfev": 8000, "xatol": 1e-8, "fatol": 1e-10},
+            options={"maxiter": 2000, "maxfev": 2000, "xatol": 1e-8, "fatol": 1e-10},
         ),
     }  # fmt: skip
     try:

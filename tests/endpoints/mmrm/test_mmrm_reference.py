@@ -95,9 +95,7 @@ def test_agrees_with_r_mmrm(
         return
     frames = fit.covariance if isinstance(fit.covariance, dict) else {"": fit.covariance}
     ours = np.concatenate([frame.to_numpy().ravel() for frame in frames.values()])
-    np.testing.assert_allclose(
-        ours, wanted["estimate"], rtol=1e-5, atol=1e-5 * np.abs(ours).max()
-    )
+    np.testing.assert_allclose(ours, wanted["estimate"], rtol=1e-5, atol=1e-5 * np.abs(ours).max())
 
 
 @pytest.mark.parametrize(
