@@ -1,4 +1,4 @@
-"""The plan of analysis/pbc, run: every analysis answers, stored numbers are those of R, a report."""
+"""The plan of analysis/pbc as a run: every analysis answers, stored numbers are those of R."""
 
 from __future__ import annotations
 
