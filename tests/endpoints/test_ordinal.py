@@ -118,15 +118,15 @@ def test_incomplete_subjects_are_dropped_and_counted() -> None:
 
 @pytest.mark.slow
 def test_type_one_error_of_the_arm_and_of_brant_is_five_percent() -> None:
-    arm, brant, runs = 0, 0, 500
+    arm, brant, runs = 0, 0, 250
     for seed in range(runs):
         data = trial(seed, 200)
         data["TRT01P"] = np.random.default_rng(seed).permutation(data["TRT01P"])
         result = lt.proportional_odds(data, "TRT01P")
         arm += result.table["p_value"].item() < 0.05
         brant += result.proportionality["p_value"].iloc[-1] < 0.05
-    assert abs(arm / runs - 0.05) < 0.03
-    assert abs(brant / runs - 0.05) < 0.03
+    assert abs(arm / runs - 0.05) < 0.04
+    assert abs(brant / runs - 0.05) < 0.04
 
 
 # shift tables
