@@ -73,20 +73,19 @@ class Table:
         return "\n".join([*parts, "</table>"])
 
     def _head(self) -> list[str]:
-        lines = []
-        if self.spanners:
-            cells = [
-                f'<th scope="colgroup" colspan="{width}" style="text-align:center">'
-                f"{escape(text)}</th>"
-                for text, width in self.spanners
-            ]
-            lines.append(f"<tr><td></td>{''.join(cells)}</tr>")
-        cells = [
+        """One header line, or two where there are spanners; the stub stands beside both."""
+        cells = "".join(
             f'<th scope="col"{self._align(place)}>{escape(header)}</th>'
             for place, header in enumerate(self.headers)
-        ]
-        lines.append(f'<tr><th scope="col">{escape(self.stub)}</th>{"".join(cells)}</tr>')
-        return lines
+        )
+        stub = escape(self.stub)
+        if not self.spanners:
+            return [f'<tr><th scope="col">{stub}</th>{cells}</tr>']
+        above = "".join(
+            f'<th scope="colgroup" colspan="{width}" style="text-align:center">{escape(text)}</th>'
+            for text, width in self.spanners
+        )
+        return [f'<tr><th scope="col" rowspan="2">{stub}</th>{above}</tr>', f"<tr>{cells}</tr>"]
 
     def _body(self) -> list[str]:
         """One ``<tbody>`` per group: its heading is the header row of the group."""
