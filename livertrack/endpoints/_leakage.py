@@ -11,21 +11,28 @@ from numpy.typing import NDArray
 from livertrack.errors import DataError, UsageError
 
 
+def require_feature_names(
+    feature_sets: Mapping[str, Sequence[str]], *, outcome: str, subject: str, site: str | None
+) -> None:
+    """Raise `UsageError` when the outcome, the subject or the site is among the features."""
+    columns = {column for members in feature_sets.values() for column in members}
+    named = [(outcome, "outcome"), (subject, "subject"), *([(site, "site")] if site else [])]
+    bad = [f"{column} is the {role}" for column, role in named if column in columns]
+    if bad:
+        msg = f"features hold what must not be a feature: {', '.join(bad)}; remove them"
+        raise UsageError(msg)
+
+
 def require_clean_features(
     data: pd.DataFrame, *, outcome: str, subject: str, site: str | None,
     feature_sets: Mapping[str, Sequence[str]],
 ) -> None:  # fmt: skip
     """Raise on features that would tell a model the answer, all findings at once.
 
-    Refused: the outcome, the subject or the site among the features; a feature equal to the
-    outcome in every row; a subject in two sites; the same feature values under two subjects.
+    Refused: a feature equal to the outcome in every row; a subject in two sites; the same feature
+    values under two subjects.
     """
     columns = list(dict.fromkeys(c for members in feature_sets.values() for c in members))
-    named = [(outcome, "outcome"), (subject, "subject"), *([(site, "site")] if site else [])]
-    bad = [f"{column} is the {role}" for column, role in named if column in columns]
-    if bad:
-        msg = f"features hold what must not be a feature: {', '.join(bad)}; remove them"
-        raise UsageError(msg)
     problems = []
     copies = [column for column in columns if _equal(data[column], data[outcome])]
     if copies:

@@ -216,7 +216,8 @@ def wilson(share: float, n: int, conf_level: float) -> tuple[float, float]:
     z = float(norm.ppf((1 + conf_level) / 2))
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # the limit at 0 or 1 itself is exact; the rest is inside
+    return (0.0 if share == 0 else centre - half), (1.0 if share == 1 else centre + half)
 
 
 def _half_width(values: Vector, conf_level: float) -> float:

@@ -26,7 +26,7 @@ from livertrack.endpoints._cross_validation import (
     nested,
     shuffled_rows,
 )
-from livertrack.endpoints._leakage import require_clean_features
+from livertrack.endpoints._leakage import require_clean_features, require_feature_names
 from livertrack.endpoints._metrics import PRIMARY, primary
 from livertrack.endpoints._prediction_input import (
     as_problem,
@@ -167,6 +167,7 @@ def biopsy_prediction(
     for calibration and pROC 1.18.0 for paired DeLong (tests/endpoints/test_biopsy_prediction.py).
     """
     sets = named_sets(features, outcome, subject, site, columns, feature_sets)
+    require_feature_names(sets, outcome=outcome, subject=subject, site=site)
     used = list(dict.fromkeys(column for members in sets.values() for column in members))
     groups = [] if site is None else [site]
     require_columns(features, [subject, outcome, *groups, *used], name="features")
