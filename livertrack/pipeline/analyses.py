@@ -169,20 +169,20 @@ def _rmst(study: Study, analysis: Analysis) -> Iterable[Answer]:
 def _risk_difference(study: Study, analysis: Analysis) -> Iterable[Answer]:
     options: Any = analysis.settings
     data = study.plan.data
+    whole = study.records[study.records["REGION"].eq("")]
     for parameter in study.parameters(analysis.parameters):
-        subjects = study.analysed()[["USUBJID", data.arm, *data.strata]]
-        values = study.values(parameter, _visit(analysis))
-        merged = subjects.merge(values[["USUBJID", "AVAL", "BASE", "CHG"]], how="left")
-        merged["PCHG"] = 100 * merged["CHG"] / merged["BASE"].where(merged["BASE"] != 0)
-        measure = merged[options.measure]
-        hit = measure <= options.below if options.below is not None else measure >= options.above
-        merged["RESPONSE"] = hit.astype(float).where(measure.notna())
-        if options.missing == "non-responder":
-            merged["RESPONSE"] = merged["RESPONSE"].fillna(0.0)
+        criterion = lt.Criterion(
+            parameter, options.measure, below=options.below, above=options.above
+        )
+        responses = lt.derive_responders(
+            whole, criteria=[criterion], visit=_visit(analysis),
+            subjects=study.analysed()[["USUBJID", data.arm, *data.strata]],
+        )  # fmt: skip
         stratified = options.method == "mantel-haenszel"
         yield parameter, lt.risk_difference(
-            merged.dropna(subset=["RESPONSE"]), **_common(study), response="RESPONSE",
+            responses, **_common(study), response="RESPONSE",
             strata=data.strata if stratified else None, method=options.method,
+            missing="non-responder" if options.missing == "non-responder" else "drop",
         )  # fmt: skip
 
 
