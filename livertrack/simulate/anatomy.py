@@ -209,8 +209,10 @@ def _vessels(
         _branch(rng, points, cava, np.array(target, float), radius=6.0, depth=3)
     sampled = np.concatenate(points)
     inside = np.column_stack([axis[liver] for axis in grid])
-    distance, nearest = cKDTree(sampled[:, :3]).query(inside, k=3)
-    wall = np.min(distance - sampled[nearest, 3], axis=1)
+    # Far from every branch the query gives infinity and an index past the end.
+    reach = float(sampled[:, 3].max())
+    distance, nearest = cKDTree(sampled[:, :3]).query(inside, k=3, distance_upper_bound=reach)
+    wall = np.min(distance - np.append(sampled[:, 3], 0.0)[nearest], axis=1)
     vessels = np.zeros(liver.shape, bool)
     vessels[liver] = wall < 0
     return vessels

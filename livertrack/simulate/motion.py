@@ -102,32 +102,33 @@ def pull_labels(
     return np.asarray(labels[tuple(places)])
 
 
-def pull_fields(
-    fields: Sequence[np.ndarray],
-    orders: Sequence[int],
+def pull_field(
+    field: np.ndarray,
     where: np.ndarray,
     displacement: np.ndarray,
     spacing: Sequence[float],
+    *,
+    order: int,
 ) -> np.ndarray:
-    """Fields of the reference anatomy at displaced positions, only where asked for.
+    """Field of the reference anatomy at displaced positions, only where asked for.
 
     Parameters
     ----------
-    fields : sequence of arrays (x, y, z)
+    field : array (x, y, z)
         In the reference anatomy; spline coefficients (``scipy.ndimage.spline_filter``) where the
         order is above 1.
-    orders : sequence of int
-        Spline order of each field.
     where : boolean array (x, y, z)
         Voxels that are wanted.
     displacement : array (3, x, y, z)
         In mm.
     spacing : (float, float, float)
         Voxel size, mm.
+    order : int
+        Spline order.
 
     Returns
     -------
-    array (fields, n), one column per voxel of ``where`` in array order
+    array (n,), one value per voxel of ``where`` in array order
     """
     places = np.stack(
         [
@@ -135,9 +136,6 @@ def pull_fields(
             for axis, shift, step in zip(np.nonzero(where), displacement, spacing, strict=True)
         ]
     )
-    return np.stack(
-        [
-            ndimage.map_coordinates(field, places, order=order, mode="nearest", prefilter=False)
-            for field, order in zip(fields, orders, strict=True)
-        ]
+    return np.asarray(
+        ndimage.map_coordinates(field, places, order=order, mode="nearest", prefilter=False)
     )

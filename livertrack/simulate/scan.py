@@ -8,8 +8,8 @@ from scipy import ndimage
 from livertrack.simulate import tissue
 from livertrack.simulate.anatomy import Anatomy
 from livertrack.simulate.fields import smooth_field
-from livertrack.simulate.motion import Motion, draw_motion, pull_fields, pull_labels
-from livertrack.simulate.physics import sequence_signals
+from livertrack.simulate.motion import Motion, draw_motion, pull_field, pull_labels
+from livertrack.simulate.physics import Protocol, sequence_signals
 from livertrack.simulate.scanner import Scanner, ScanSettings, acquire
 
 SEQUENCES = ("IP", "OP", "HBP")
@@ -111,7 +111,7 @@ def draw_textures(rng: np.random.Generator, anatomy: Anatomy) -> np.ndarray:
 
 def tissue_signals(
     tissues: np.ndarray,
-    textures: np.ndarray,
+    texture: np.ndarray,
     *,
     physiology: Physiology,
     settings: ScanSettings,
@@ -123,8 +123,8 @@ def tissue_signals(
     ----------
     tissues : integer array (x, y, z)
         Tissue codes.
-    textures : array (grains, n)
-        Texture fields at the liver and spleen voxels, in array order.
+    texture : array (n,)
+        Value of its own texture field at each liver voxel, in array order.
     physiology : Physiology
         Factors of the subject.
     settings : ScanSettings
@@ -137,31 +137,35 @@ def tissue_signals(
     dict of arrays (x, y, z)
         IP, OP, HBP, in units of proton density.
     """
-    parts = {name: _T[name][tissues] for name in ("density", "fat", "t1", "r2star", "uptake")}
-    organ = textured(tissues)
-    codes = tissues[organ]
-    grain = _GRAIN[codes]
-    texture = np.where(grain > 0, textures[grain - 1, np.arange(codes.size)], 0.0)
+    properties = ("density", "fat", "t1", "r2star", "uptake")
+    inside = (tissues > 0) & (tissues <= tissue.N_STATES)
+    codes = tissues[inside]
     texture = settings.texture * np.clip(texture, -2.5, 2.5)
-    liver = (codes <= tissue.N_STATES) & (codes != tissue.VESSEL)
-    factor = {
-        "fat": physiology.fat, "t1": physiology.t1 * t1_factor, "r2star": physiology.r2star,
-        "uptake": physiology.uptake,
-    }  # fmt: skip
-    for name, sign in (("fat", 1.0), ("t1", 1.0), ("uptake", -1.0), ("r2star", 0.0)):
-        amplitude = _T[f"{name}_texture"][codes] if sign else 0.0
-        scale = np.where(liver, factor[name], 1.0)
-        parts[name][organ] *= scale * (1.0 + sign * amplitude * texture)
-    parts["fat"] = np.clip(parts["fat"], 0.0, 1.0)
+    parenchyma = codes != tissue.VESSEL
+    own = {
+        "fat": physiology.fat * (1.0 + _T["fat_texture"][codes] * texture),
+        "t1": physiology.t1 * t1_factor * (1.0 + _T["t1_texture"][codes] * texture),
+        "r2star": np.full(codes.size, physiology.r2star),
+        "uptake": physiology.uptake * (1.0 - _T["uptake_texture"][codes] * texture),
+    }
+    parts = {name: _T[name][codes] for name in properties}
+    for name, factor in own.items():
+        parts[name][parenchyma] *= factor[parenchyma]
+    detail = _signals(parts, settings.protocol)
+    plain = _signals({name: _T[name] for name in properties}, settings.protocol)
+    signals = {}
+    for name, by_code in plain.items():
+        signals[name] = by_code.astype(np.float32)[tissues]
+        signals[name][inside] = detail[name]
+    return signals
+
+
+def _signals(parts: dict[str, np.ndarray], protocol: Protocol) -> dict[str, np.ndarray]:
+    """Signals of tissue properties, in arrays of any one shape."""
     return sequence_signals(
-        density=parts["density"], fat=parts["fat"], t1_ms=parts["t1"], r2star=parts["r2star"],
-        uptake=parts["uptake"], protocol=settings.protocol,
+        density=parts["density"], fat=np.clip(parts["fat"], 0.0, 1.0), t1_ms=parts["t1"],
+        r2star=parts["r2star"], uptake=parts["uptake"], protocol=protocol,
     )  # fmt: skip
-
-
-def textured(tissues: np.ndarray) -> np.ndarray:
-    """Voxels whose tissue may have a texture: liver and spleen, boolean array."""
-    return np.asarray(((tissues > 0) & (tissues <= tissue.N_STATES)) | (tissues == tissue.SPLEEN))
 
 
 def simulate_scan(
@@ -211,9 +215,16 @@ def simulate_scan(
     def look(extra: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         moved = displacement + extra[:, None, None, None].astype(np.float32)
         seen = pull_labels(tissues, moved, spacing)
-        grains = pull_fields(list(textures), _ORDER, textured(seen), moved, spacing)
+        texture = np.zeros(shape)
+        for grain, (field, order) in enumerate(zip(textures, _ORDER, strict=True), start=1):
+            where = _GRAIN[seen] == grain
+            texture[where] = pull_field(field, where, moved, spacing, order=order)
         return seen, tissue_signals(
-            seen, grains, physiology=physiology, settings=settings, t1_factor=t1_factor
+            seen,
+            texture[(seen > 0) & (seen <= tissue.N_STATES)],
+            physiology=physiology,
+            settings=settings,
+            t1_factor=t1_factor,
         )
 
     seen, signals = look(np.zeros(3))
@@ -232,7 +243,5 @@ def simulate_scan(
 def _normal_level(settings: ScanSettings) -> float:
     """In-phase signal of normal liver, the unit of the stored images."""
     codes = np.full((1, 1, 1), tissue.NORMAL)
-    plain = tissue_signals(
-        codes, np.zeros((len(tissue.GRAINS), 1)), physiology=Physiology(), settings=settings
-    )
+    plain = tissue_signals(codes, np.zeros(1), physiology=Physiology(), settings=settings)
     return float(plain["IP"][0, 0, 0])

@@ -93,7 +93,15 @@ OTHER_TISSUES: tuple[Tissue, ...] = (
     Tissue(AIR, "air", 0.0, 0.0, 1000.0, 0.0, 0.0),
     Tissue(SKIN_FAT, "subcutaneous fat", 1.0, 0.95, 900.0, 20.0, 0.05),
     Tissue(MUSCLE, "muscle", 0.95, 0.03, 856.0, 33.0, 0.15),
-    Tissue(SPLEEN, "spleen", 1.05, 0.0, 1057.0, 20.0, 0.35, "smooth", 0.0, 0.02, 0.02),
+    Tissue(
+        SPLEEN,
+        "spleen",
+        1.05,
+        0.0,
+        1057.0,
+        20.0,
+        0.35,
+    ),
     Tissue(MARROW, "bone marrow", 0.6, 0.25, 900.0, 60.0, 0.2),
     Tissue(BLOOD, "blood", 0.95, 0.0, 1441.0, 8.0, 0.35),
     Tissue(STOMACH, "stomach", 0.9, 0.05, 1600.0, 25.0, 0.1),
@@ -109,7 +117,8 @@ N_STATES = len(LIVER_STATES)
 
 def lookup(attribute: str) -> np.ndarray:
     """Table of one property by tissue code, shape (codes,), for indexing with a tissue map."""
-    table = np.zeros(max(tissue.code for tissue in ALL_TISSUES) + 1)
+    initial = 1.0 if attribute == "t1" else 0.0  # codes without a tissue have no signal
+    table = np.full(max(tissue.code for tissue in ALL_TISSUES) + 1, initial)
     for tissue in ALL_TISSUES:
         table[tissue.code] = getattr(tissue, attribute)
     return table
