@@ -167,7 +167,7 @@ def _stated_units(records: pd.DataFrame, parameter: Parameter) -> pd.Series[Any]
     if "PARAM" in records.columns:
         inside = records["PARAM"].astype(str).str.extract(r"\((.*)\)\s*$")[0]
         last = inside.astype(str).str.replace(r"^.*\) *\(", "", regex=True).str.casefold()
-        stated = stated.fillna(last.map(names))
+        stated = stated.where(stated.notna(), last.map(names).astype(object))
     return stated.dropna()
 
 

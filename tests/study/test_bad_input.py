@@ -18,6 +18,8 @@ from livertrack.study import read_study, study_findings
 
 from .conftest import SUBJECTS, VISITS, Frames, good_frames, good_plan
 
+pytestmark = pytest.mark.filterwarnings("error::FutureWarning")
+
 Write = Callable[..., Path]
 
 

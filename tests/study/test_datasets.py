@@ -14,6 +14,8 @@ from livertrack.datasets import UnreadableFileError, find_datasets, read_dataset
 from livertrack.dictionary import conform
 from livertrack.errors import DataError
 
+pytestmark = pytest.mark.filterwarnings("error::FutureWarning")
+
 
 def sample() -> pd.DataFrame:
     return pd.DataFrame(

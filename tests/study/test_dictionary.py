@@ -18,6 +18,8 @@ from livertrack.dictionary import (
     validate,
 )
 
+pytestmark = pytest.mark.filterwarnings("error::FutureWarning")
+
 NAMES = [
     "adbx", "adim", "adlb", "admri", "adpath", "adscan", "adsl", "adtte", "bds", "images",
 ]  # fmt: skip

@@ -17,6 +17,8 @@ from livertrack.study import Study, read_study
 
 from .conftest import ARMS, SUBJECTS, VISITS, Frames, good_plan
 
+pytestmark = pytest.mark.filterwarnings("error::FutureWarning")
+
 Write = Callable[..., Path]
 
 
