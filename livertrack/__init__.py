@@ -30,6 +30,8 @@ _EXPORTS = {
     # responders
     "risk_difference": "livertrack.endpoints.responders",
     "risk_ratio": "livertrack.endpoints.responders",
+    "g_computation": "livertrack.endpoints.g_computation",
+    "subgroup_forest": "livertrack.endpoints.subgroup_forest",
     "odds_ratio": "livertrack.endpoints.responders",
     "cmh_test": "livertrack.endpoints.responders",
     "derive_responders": "livertrack.endpoints.responders",

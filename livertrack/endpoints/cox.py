@@ -19,6 +19,9 @@ from livertrack.endpoints._events import EventTimes, Floats, event_times
 from livertrack.endpoints._strata import stratum_numbers
 from livertrack.errors import DataError, UsageError
 
+#: log hazard ratio of one standard deviation beyond which a coefficient runs to infinity
+_INFINITE = 9.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cox(Result):
@@ -99,7 +102,7 @@ def cox(
         strata=place,
         missing="none",
     )
-    beta, covariance, loglik = _fit(model, list(design.columns))
+    beta, covariance, loglik = _fit(model, centred.std(axis=0), list(design.columns))
     error = np.sqrt(np.diag(covariance))
     z = float(stats.norm.ppf((1 + conf_level) / 2))
     table = pd.DataFrame(
@@ -160,7 +163,7 @@ def _design(known: EventTimes, right: str) -> tuple[pd.DataFrame, dict[str, list
     return design, terms
 
 
-def _fit(model: Any, names: list[str]) -> tuple[Floats, Floats, float]:
+def _fit(model: Any, spread: Floats, names: list[str]) -> tuple[Floats, Floats, float]:
     """Newton's method with step halving on the partial likelihood of ``model``."""
     beta = np.zeros(len(names))
     loglik = float(model.loglike(beta))
@@ -178,6 +181,8 @@ def _fit(model: Any, names: list[str]) -> tuple[Floats, Floats, float]:
                     break
                 size /= 2
             gain, beta, loglik = trial - loglik, beta + size * step, trial
+            if np.abs(beta * spread).max() > _INFINITE:
+                break
             if np.max(np.abs(step)) < 1e-9 * (1 + np.max(np.abs(beta))) and abs(gain) < 1e-9:
                 covariance = np.linalg.inv(-model.hessian(beta))
                 return beta, covariance, loglik
