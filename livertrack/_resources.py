@@ -6,6 +6,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_dir(name: str) -> Path:
-    """Folder ``name`` (``reports``, ``data-dictionary``) of the installed package or the checkout."""
+    """Folder ``name`` (``reports``, ``data-dictionary``) of the package or the checkout."""
     shipped = _PACKAGE / "_shipped" / name
     return shipped if shipped.is_dir() else _PACKAGE.parent / name

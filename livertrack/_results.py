@@ -1,4 +1,4 @@
-"""What every endpoint returns: tidy numbers, the sentence made of them, and the facts of the run."""
+"""What every endpoint returns: tidy numbers, the sentence made of them, the facts of the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-#: Columns of analysis results data (ARD), in the spirit of the R package cards: one row per statistic.
+#: Columns of analysis results data (ARD), in the spirit of R's cards: one row per statistic.
 #: ``frame`` and ``row`` say which cell of which frame of the result the statistic is.
 ARD_COLUMNS = (
     "analysis", "context", "frame", "row",
@@ -120,13 +120,13 @@ def ard_result(ard: pd.DataFrame) -> StoredResult:
     """
     loose = ard[ard["frame"].isin(["text", "settings", "notes"])]
     cells = ard.drop(loose.index)
-    by_kind = {kind: part for kind, part in loose.groupby("frame")}
+    by_kind = dict(loose.groupby("frame"))
     settings = by_kind.get("settings", loose.iloc[:0])
     return StoredResult(
         analysis=str(ard["analysis"].iloc[0]),
         variable=str(ard["variable"].iloc[0]),
         context=str(ard["context"].iloc[0]),
-        frames={name: _ard_to_frame(part) for name, part in cells.groupby("frame", sort=False)},
+        frames={str(name): _ard_to_frame(part) for name, part in cells.groupby("frame", sort=False)},
         text=" ".join(by_kind.get("text", loose.iloc[:0])["stat_chr"]),
         settings={
             name: json.loads(value)

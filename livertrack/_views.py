@@ -10,7 +10,7 @@ import pandas as pd
 #: which way is good for the subject, by PARAMCD; measures without an entry have no direction
 BENEFIT: Mapping[str, str] = {
     **dict.fromkeys(
-        ("ALT", "AST", "GGT", "ALP", "BILI", "LOGBILI", "INR", "PROTIME", "PDFF", "STIFF", "T1",
+        ("ALT", "AST", "GGT", "ALP", "BILI", "LOGBILI", "INR", "PROTIME", "PT", "PDFF", "STIFF", "T1",
          "CT1", "LIF", "STEATOSIS", "INFLAM", "BALLOON", "FIBROSIS", "NAS", "NASH", "STAGE",
          "FIB4", "ELF", "MELD", "ALBI", "MAYO"),
         "lower",

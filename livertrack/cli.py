@@ -1,4 +1,7 @@
-"""The command line. Exit codes: 0 fine, 1 findings or a rerun that differs, 2 usage, 3 plan, 4 environment."""
+"""The command line.
+
+Exit codes: 0 fine, 1 findings or a rerun that differs, 2 usage, 3 plan, 4 environment.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,11 @@ from livertrack.errors import LivertrackError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["report"] and words[1:2] and words[1] not in {"init", "render", "-h", "--help"}:
+    if (
+        words[:1] == ["report"]
+        and words[1:2]
+        and words[1] not in {"init", "render", "-h", "--help"}
+    ):
         words.insert(1, "render")  # `livertrack report OUT` is short for `report render OUT`
     arguments = _parser().parse_args(words)
     try:
@@ -39,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=livertrack.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(name: str, function: Any, text: str, parent: Any = commands) -> argparse.ArgumentParser:
+    def add(
+        name: str, function: Any, text: str, parent: Any = commands
+    ) -> argparse.ArgumentParser:
         command: argparse.ArgumentParser = parent.add_parser(name, help=text, description=text)
         command.set_defaults(command=function)
         return command
@@ -110,9 +119,7 @@ def _report_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _simulate(a: argparse.Namespace) -> int:
-    trial = livertrack.simulate_trial(
-        a.study, n_per_arm=a.n_per_arm, effect=a.effect, seed=a.seed
-    )
+    trial = livertrack.simulate_trial(a.study, n_per_arm=a.n_per_arm, effect=a.effect, seed=a.seed)
     print(trial.path)
     return 0
 
@@ -210,7 +217,11 @@ def _rerun(a: argparse.Namespace) -> int:
     if report["same"]:
         print(f"the rerun agrees: {counts} compared")
     else:
-        print("not rerun: the inputs changed" if report["inputs"] else f"the rerun differs ({counts})")
+        print(
+            "not rerun: the inputs changed"
+            if report["inputs"]
+            else f"the rerun differs ({counts})"
+        )
     return 0 if report["same"] else 1
 
 

@@ -39,7 +39,8 @@ class Finding:
 
     def __str__(self) -> str:
         where = f"{self.dataset}.{self.column}" if self.column else self.dataset
-        lines = f" (lines {', '.join(map(str, self.rows))}{', ...' if self.count > len(self.rows) else ''})"
+        more = ", ..." if self.count > len(self.rows) else ""
+        lines = f" (lines {', '.join(map(str, self.rows))}{more})"
         return (
             f"{self.severity}: {where}: {self.problem}: {self.count}"
             f"{lines if self.rows else ''}; {self.cure}"

@@ -175,21 +175,29 @@ class Plan(_Part):
             ("estimand", [e.id for e in self.estimands]),
             ("analysis", [a.id for a in self.analyses]),
         ):
-            problems += [f"{what} id {i!r} is used {n} times" for i, n in Counter(ids).items() if n > 1]
+            problems += [
+                f"{what} id {i!r} is used {n} times" for i, n in Counter(ids).items() if n > 1
+            ]
         estimands = [e.id for e in self.estimands]
         for analysis in self.analyses:
             if analysis.estimand is not None and analysis.estimand not in estimands:
                 hint = _suggest(analysis.estimand, estimands)
-                problems.append(f"analysis {analysis.id}: unknown estimand {analysis.estimand!r}{hint}")
+                problems.append(
+                    f"analysis {analysis.id}: unknown estimand {analysis.estimand!r}{hint}"
+                )
             if analysis.visit is not None and analysis.visit not in self.data.visits:
                 hint = _suggest(analysis.visit, self.data.visits)
                 problems.append(f"analysis {analysis.id}: unknown visit {analysis.visit!r}{hint}")
             if analysis.endpoint == "change_pathways" and self.imaging is None:
-                problems.append(f"analysis {analysis.id}: change_pathways needs an imaging section")
+                problems.append(
+                    f"analysis {analysis.id}: change_pathways needs an imaging section"
+                )
         known = [a.id for a in self.analyses]
         for member in self.multiplicity.family if self.multiplicity else []:
             if member not in known:
-                problems.append(f"multiplicity: unknown analysis {member!r}{_suggest(member, known)}")
+                problems.append(
+                    f"multiplicity: unknown analysis {member!r}{_suggest(member, known)}"
+                )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -229,7 +237,9 @@ def read_plan(path: str | Path) -> Plan:
         return Plan.model_validate(raw)
     except ValidationError as error:
         lines = [_explain(problem) for problem in error.errors()]
-        msg = f"plan: {len(lines)} problem(s) in {path.name}:\n" + "\n".join(f"  - {x}" for x in lines)
+        msg = f"plan: {len(lines)} problem(s) in {path.name}:\n" + "\n".join(
+            f"  - {x}" for x in lines
+        )
         raise PlanError(msg) from error
 
 
@@ -279,4 +289,6 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 def _suggest(word: str, known: Any) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(map(str, known))}"
+    return (
+        f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(map(str, known))}"
+    )

@@ -12,7 +12,9 @@ import livertrack as lt
 
 
 def test_importing_livertrack_imports_neither_torch_nor_pandas() -> None:
-    code = "import livertrack, sys; print(sorted({'torch', 'torchio', 'pandas'} & set(sys.modules)))"
+    code = (
+        "import livertrack, sys; print(sorted({'torch', 'torchio', 'pandas'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -31,7 +33,9 @@ def test_layers_hold(repository: Path) -> None:
         if found is None:
             pytest.skip("import-linter is not installed (extra dev)")
         program = Path(found)
-    done = subprocess.run([str(program)], cwd=repository, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(program)], cwd=repository, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-3000:]
 
 

@@ -82,7 +82,7 @@ def test_inconsistent_plans_are_refused(tmp_path: Path, change: Any, text: str) 
 
 
 def test_a_missing_or_broken_file_is_a_plan_error(tmp_path: Path) -> None:
-    with pytest.raises(PlanError, match="needs a plan.yaml"):
+    with pytest.raises(PlanError, match=r"needs a plan\.yaml"):
         read_plan(tmp_path)
     (tmp_path / "plan.yaml").write_text("a: [1,")
     with pytest.raises(PlanError, match="not valid YAML"):

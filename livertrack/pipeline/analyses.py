@@ -139,8 +139,9 @@ def _event_data(study: Study, analysis: Analysis) -> Iterable[tuple[str, pd.Data
 
 def _kaplan_meier(study: Study, analysis: Analysis) -> Iterable[Answer]:
     for parameter, data in _event_data(study, analysis):
-        yield parameter, lt.kaplan_meier(
-            data, arm=study.plan.data.arm, conf_level=study.plan.conf_level
+        yield (
+            parameter,
+            lt.kaplan_meier(data, arm=study.plan.data.arm, conf_level=study.plan.conf_level),
         )
 
 

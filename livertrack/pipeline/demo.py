@@ -39,6 +39,4 @@ def demo(
     bar.start("simulating a trial of three arms and three visits")
     Ledger(out).step("simulate", {"seed": seed, "n": N_PER_ARM}, [study / "plan.yaml"], simulate)
     bar.close()
-    return run_study(
-        study, out=out / "results", formats=formats, renderer=renderer, progress=True
-    )
+    return run_study(study, out=out / "results", formats=formats, renderer=renderer, progress=True)

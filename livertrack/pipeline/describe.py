@@ -41,8 +41,11 @@ def describe(study: Study, imaging: Imaging) -> Iterator[Described]:
         signatures = study.records[
             study.records["DATASET"].eq("admri") & study.records["USUBJID"].isin(population)
         ]
-        yield "signature_summary", lambda: lt.signature_summary(
-            signatures, arm=data.arm, conf_level=study.plan.conf_level
+        yield (
+            "signature_summary",
+            lambda: lt.signature_summary(
+                signatures, arm=data.arm, conf_level=study.plan.conf_level
+            ),
         )
     if imaging.recovery is not None:
         yield "recovery", lambda: lt.vocabulary_recovery(imaging.recovery)

@@ -1,4 +1,4 @@
-"""The imaging part of a run: vocabulary, label maps, signatures, pathways, comparison with truth."""
+"""The imaging part of a run: vocabulary, label maps, signatures, pathways, truth."""
 
 from __future__ import annotations
 
@@ -56,15 +56,14 @@ def run_imaging(
         return Imaging()
     scans = hash_text("".join(sorted(f"{k}:{v}" for k, v in inputs.items() if k != "plan.yaml")))
     uses: dict[str, Any] = {
-        "scans": scans, "seed": vocabulary_seed(study), "settings": settings.model_dump(mode="json"),
+        "scans": scans, "seed": vocabulary_seed(study),
+        "settings": settings.model_dump(mode="json"),
         "data": study.plan.data.model_dump(mode="json"),
     }  # fmt: skip
     adam = out / "adam"
     steps = _Steps(study, out)
     bar.start("vocabulary: encoder and clusters")
-    hashes = ledger.step(
-        "vocabulary", uses, [out / "vocabulary.safetensors"], steps.vocabulary
-    )
+    hashes = ledger.step("vocabulary", uses, [out / "vocabulary.safetensors"], steps.vocabulary)
     bar.start("label maps and signatures")
     hashes |= ledger.step(
         "signatures", {**uses, "vocabulary": hashes}, steps.signature_files, steps.signatures
@@ -85,7 +84,6 @@ def run_imaging(
     return Imaging(
         frames["admri"], frames["adpath"], frames["adscan"], frames["adreg"], recovery, hashes
     )
-
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,9 @@ class _Steps:
         if scans.empty:
             msg = f"imaging.truth: {folder.name}/maps.csv lists none of the labelled scans"
             raise DataError(msg)
-        chosen = scans.iloc[np.linspace(0, len(scans) - 1, min(RECOVERY_SCANS, len(scans)), dtype=int)]
+        chosen = scans.iloc[
+            np.linspace(0, len(scans) - 1, min(RECOVERY_SCANS, len(scans)), dtype=int)
+        ]
         images = study_images(self.study)
         images = images.merge(chosen[["USUBJID", "AVISIT"]], on=["USUBJID", "AVISIT"])
         patches = fit_study_vocabulary(self.study, images=images, method="kmeans")
@@ -160,9 +160,7 @@ class _Steps:
 
         scans = self._labelled()
         sequence = self.study.plan.imaging.sequences[-1]  # type: ignore[union-attr]
-        anatomy = {
-            Path(row.MAP): Path(row.IMAGES[sequence]) for row in scans.itertuples()
-        }
+        anatomy = {Path(row.MAP): Path(row.IMAGES[sequence]) for row in scans.itertuples()}
         write_example(self.out, self.study.plan.data.visits, anatomy, sequence=sequence)
 
     def _load(self) -> Vocabulary:
@@ -171,7 +169,7 @@ class _Steps:
         return Vocabulary.load(self.out / "vocabulary.safetensors")
 
     def _labelled(self) -> pd.DataFrame:
-        """Scans with a label map: ``USUBJID, AVISIT, AVISITN, MAP, MASK, IMAGES`` (by sequence)."""
+        """Labelled scans: ``USUBJID, AVISIT, AVISITN, MAP, MASK, IMAGES`` (by sequence)."""
         keys = ["USUBJID", "AVISIT"]
         images = study_images(self.study)
         paths = images.groupby(keys, observed=True, sort=False).apply(

@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 
 from livertrack._files import hash_file
 
-_TABLES = {".csv", ".parquet", ".xpt", ".json"}
+_TABLES = {".csv", ".parquet", ".xpt", ".json", ".ndjson"}
 
 
 def input_files(study: str | Path, images: pd.DataFrame | None = None) -> list[Path]:
@@ -38,7 +38,9 @@ def hash_inputs(study: str | Path, images: pd.DataFrame | None = None) -> dict[s
 def changed_inputs(study: str | Path, recorded: Mapping[str, str]) -> list[str]:
     """What differs from the recorded inputs: one line per file, ``path: changed|missing``."""
     study = Path(study).resolve()
-    return [line for name, digest in sorted(recorded.items()) for line in _compare(study, name, digest)]
+    return [
+        line for name, digest in sorted(recorded.items()) for line in _compare(study, name, digest)
+    ]
 
 
 def _compare(study: Path, name: str, digest: str) -> Iterable[str]:

@@ -28,7 +28,7 @@ def code_version() -> str:
 
 
 class Ledger:
-    """Record of finished steps in ``OUT/.state``: a step is redone when anything it used changed."""
+    """Finished steps in ``OUT/.state``: a step is redone when anything it used changed."""
 
     def __init__(self, out: Path) -> None:
         self.out = out

@@ -94,9 +94,7 @@ def compare_runs(
 
 def _files(out: Path) -> set[str]:
     """Files that must agree: all but the manifest, the facts of the machine and hidden files."""
-    names = {
-        path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()
-    }
+    names = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
     skipped = {"manifest.json", "provenance.json"}
     return {
         name for name in names

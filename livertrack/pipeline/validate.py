@@ -19,8 +19,11 @@ from livertrack.pipeline.environment import versions
 #: quantity, value, published, half a unit of its last digit
 Row = tuple[str, float, float, float]
 
-FREIREICH = "Freireich et al. (1963), Blood 21:699-716; Kaplan-Meier and log-rank as in Kleinbaum and Klein (2012)"
-POTTHOFF = "Potthoff and Roy (1964), Biometrika 51:313-326; ML fits in Verbeke and Molenberghs (2000), table 17.2"
+FREIREICH = "Freireich et al. (1963), Blood 21:699-716, as analysed in Kleinbaum and Klein (2012)"
+POTTHOFF = (
+    "Potthoff and Roy (1964), Biometrika 51:313-326; ML fits as in Verbeke and Molenberghs (2000), "
+    "Linear Mixed Models for Longitudinal Data, chapter 17"
+)
 SHROUT = "Shrout and Fleiss (1979), Psychological Bulletin 86:420-428, tables 2 and 4"
 NEWCOMBE = "Newcombe (1998), Statistics in Medicine 17:873-890, table II, case (a)"
 
@@ -54,7 +57,7 @@ def validate(*, out: str | Path | None = None) -> pd.DataFrame:
 
 
 def remission() -> pd.DataFrame:
-    """Weeks in remission of 42 children with leukaemia (Freireich et al. 1963); CNSR 0 = relapse."""
+    """Weeks in remission of 42 children with leukaemia (1963); CNSR 0 = relapse."""
     treated = "6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+"
     control = "1 1 2 2 3 4 4 5 5 8 8 8 8 11 11 12 12 15 17 22 23"
     rows = [
@@ -105,14 +108,20 @@ def _cox() -> list[Row]:
     rows = []
     for ties, coefficient in (("breslow", -1.509), ("efron", -1.572)):
         fit = lt.cox(remission(), "TRT01P", time="AVAL", censor="CNSR", ties=ties)  # type: ignore[arg-type]
-        rows.append((f"log hazard ratio, {ties}", float(fit.table["estimate"].iloc[0]), coefficient, 5e-4))
+        rows.append(
+            (f"log hazard ratio, {ties}", float(fit.table["estimate"].iloc[0]), coefficient, 5e-4)
+        )
     return rows
 
 
 def _icc() -> list[Row]:
-    scores = "9 2 5 8/6 1 3 2/8 4 6 8/7 1 2 6/10 5 6 9/6 2 4 7".split("/")
+    scores = ["9 2 5 8", "6 1 3 2", "8 4 6 8", "7 1 2 6", "10 5 6 9", "6 2 4 7"]
     data = pd.DataFrame(
-        [(str(s), str(r), float(x)) for s, row in enumerate(scores) for r, x in enumerate(row.split())],
+        [
+            (str(s), str(r), float(x))
+            for s, row in enumerate(scores)
+            for r, x in enumerate(row.split())
+        ],
         columns=["USUBJID", "RATER", "AVAL"],
     )
     table = lt.icc(data, rater="RATER").table.set_index("form")["estimate"]
@@ -134,17 +143,23 @@ def _mmrm() -> list[Row]:
         ("AVAL ~ SEX * AGE + cs(AVISIT | USUBJID)", 428.639),
     ):
         fit = lt.mmrm(growth(), formula, method="ml")
-        rows.append((f"-2 log-likelihood, {formula.split(' ~ ')[1]}", -2 * fit.loglik, published, 5e-4))
+        rows.append(
+            (f"-2 log-likelihood, {formula.split(' ~ ')[1]}", -2 * fit.loglik, published, 5e-4)
+        )
     return rows
 
 
 def _newcombe() -> list[Row]:
     arms = [("A", 56, 70), ("B", 48, 80)]
     data = pd.DataFrame(
-        [(arm, int(i < hits)) for arm, hits, n in arms for i in range(n)], columns=["TRT01P", "RESPONSE"]
+        [(arm, int(i < hits)) for arm, hits, n in arms for i in range(n)],
+        columns=["TRT01P", "RESPONSE"],
     ).assign(USUBJID=[f"{i:03d}" for i in range(150)])
     rows: list[Row] = []
-    for method, low, high in (("newcombe", 0.0524, 0.3339), ("miettinen-nurminen", 0.0528, 0.3382)):
+    for method, low, high in (
+        ("newcombe", 0.0524, 0.3339),
+        ("miettinen-nurminen", 0.0528, 0.3382),
+    ):
         table = lt.risk_difference(data, response="RESPONSE", reference="B", method=method).table  # type: ignore[arg-type]
         rows.append((f"{method}, lower limit", float(table["conf_low"].iloc[0]), low, 5e-5))
         rows.append((f"{method}, upper limit", float(table["conf_high"].iloc[0]), high, 5e-5))

@@ -173,8 +173,6 @@ def _draw(image: Path, labels: Path, n_types: int, picture: Path) -> None:
     # radiological convention: the subject's right on the left of the picture
     shown = values[::-1, :, place]
     grey = np.asarray(anatomy.dataobj, dtype=float)[::-1, :, place]
-    axes = label_map(
-        shown, anatomy=grey, spacing=types.header.get_zooms()[:2], n_types=n_types
-    )
+    axes = label_map(shown, anatomy=grey, spacing=types.header.get_zooms()[:2], n_types=n_types)
     picture.parent.mkdir(parents=True, exist_ok=True)
     axes.figure.savefig(picture, dpi=200)

@@ -145,7 +145,9 @@ def test_an_altered_output_is_named(copy: Path, tmp_path: Path) -> None:
     assert report["outputs"] == ["plan.json: altered since the run"]
 
 
-@pytest.mark.parametrize("what", ["no mask", "empty mask", "other grid", "NaN", "truncated", "huge"])
+@pytest.mark.parametrize(
+    "what", ["no mask", "empty mask", "other grid", "NaN", "truncated", "huge"]
+)
 def test_a_bad_scan_is_listed_and_left_out_and_the_others_kept(
     copy: Path, tmp_path: Path, what: str
 ) -> None:
