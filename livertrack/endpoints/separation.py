@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -22,6 +23,7 @@ from livertrack.endpoints._checks import (
 )
 from livertrack.endpoints._delong import auc_interval, placements
 from livertrack.endpoints._effect_sizes import cliffs_delta, glass_delta, hedges_g
+from livertrack.endpoints._superiority import Adjusted, adjusted_superiority
 from livertrack.errors import DataError, UsageError
 
 Vector = NDArray[np.float64]
@@ -51,6 +53,8 @@ def separation(
     conf_level: float = 0.95,
     seed: int,
     delta_variance: Literal["placement", "null"] = "placement",
+    covariates: Sequence[str] = (),
+    strata: str | Sequence[str] | None = None,
 ) -> Separation:
     """Standardised separation of each arm from the reference.
 
@@ -80,6 +84,11 @@ def separation(
         Variance behind the limits of Cliff's delta. ``placement`` is the variance of the
         placement values (as DeLong), ``null`` that of the null hypothesis without ties, which
         R's effectsize uses; the latter covers 83 to 99 % in place of 95 % when the arms differ.
+    covariates : sequence of str
+        Numeric columns measured before randomisation: the probability of superiority is also
+        given adjusted for their chance differences between the arms.
+    strata : str or sequence of str, optional
+        Strata of the randomisation, for the adjusted probability.
 
     Returns
     -------
@@ -88,7 +97,8 @@ def separation(
         mean_arm, mean_ref, g, g_low, g_high, glass_delta, glass_low, glass_high, cliffs_delta,
         delta_low, delta_high, auc, auc_low, auc_high, g_boot_low, g_boot_high, delta_boot_low,
         delta_boot_high, auc_boot_low, auc_boot_high, method``. AUC is
-        P(arm > reference) + P(tie) / 2, Cliff's delta is 2 AUC - 1.
+        P(arm > reference) + P(tie) / 2, Cliff's delta is 2 AUC - 1. With ``covariates`` or
+        ``strata`` also ``superiority, superiority_low, superiority_high, n_superiority``.
 
     Notes
     -----
@@ -103,13 +113,19 @@ def separation(
     the inner limit of Cliff's delta is Wilson's. Each is said in the notes. Resamples in which g
     is undefined are left out and counted.
 
+    Adjusted superiority: subjects with value, covariates and strata, in strata with two subjects
+    in each arm; the others are counted in the notes. Without model assumptions, valid because
+    of the randomisation; not for covariates measured later.
+
     Source: Hedges (1981) for g and J; Cliff (1996) for delta; DeLong et al. (1988) for the AUC;
-    Efron (1987) for BCa, with the two-sample acceleration.
+    Efron (1987) for BCa, with the two-sample acceleration; Koch et al. (1998) and Kawaguchi et al.
+    (2011) for the adjustment.
     Checked against: R 4.2.2 effectsize 0.8.3 ``hedges_g, glass_delta, cliffs_delta``, pROC 1.18.0
     ``ci.auc``, BCa limits on the resamples of boot 1.3-28 (tests/reference/separation.R), and
     scipy's ``bootstrap``.
     """
-    require_columns(data, [subject, arm, value])
+    groups = [strata] if isinstance(strata, str) else list(strata or [])
+    require_columns(data, [subject, arm, value, *covariates, *groups])
     require_conf_level(conf_level)
     require_resamples(n_boot)
     require_unique(data, [subject])
@@ -118,6 +134,7 @@ def separation(
     notes = unassigned(data[arm], arm)
     labels = data[arm].to_numpy(object)
     samples = {level: values[labels == level] for level in levels}
+    adjust = _Adjustment(data, values, labels, covariates, groups, conf_level)
     ref = samples[reference]
     rows = []
     for level in levels:
@@ -132,8 +149,12 @@ def separation(
         row |= _closed_forms(x, y, conf_level, null=delta_variance == "null")
         rng = generator(seed, "separation", str(level))
         limits, lost = _bootstrap_limits(x, y, row, n_boot, conf_level, rng)
-        rows.append(row | limits | {"method": METHOD.format(delta=delta_variance)})
+        rows.append(
+            row | limits | adjust.columns(level, reference)
+            | {"method": METHOD.format(delta=delta_variance) + adjust.method}
+        )  # fmt: skip
         notes += _notes(str(level), reference, x, y, missing, lost, n_boot)
+        notes += adjust.notes(level, reference)
     table = pd.DataFrame(rows)
     return Separation(
         table=table,
@@ -141,10 +162,60 @@ def separation(
         settings={
             "method": METHOD.format(delta=delta_variance), "value": value, "arm": arm,
             "reference": reference, "n_boot": n_boot, "conf_level": conf_level, "seed": seed,
-            "n_subjects": len(data),
+            "covariates": list(covariates), "strata": groups, "n_subjects": len(data),
         },
         notes=tuple(notes),
     )  # fmt: skip
+
+
+class _Adjustment:
+    """Adjusted probability of superiority; silent where nothing is adjusted for."""
+
+    def __init__(
+        self, data: pd.DataFrame, values: Vector, labels: NDArray[Any],
+        covariates: Sequence[str], groups: Sequence[str], conf_level: float,
+    ) -> None:  # fmt: skip
+        self.asked = bool(covariates or groups)
+        self.values, self.labels, self.conf_level = values, labels, conf_level
+        columns = [numeric(data, name) for name in covariates]
+        self.z = np.column_stack(columns) if columns else np.zeros((len(data), 0))
+        self.strata = (
+            data.groupby(list(groups), observed=True).ngroup().fillna(-1).to_numpy(np.int64)
+            if groups
+            else np.zeros(len(data), np.int64)
+        )
+        self.known = ~np.isnan(self.z).any(axis=1) & (self.strata >= 0) & ~np.isnan(values)
+        adjusted = [*covariates, *(f"stratum {name}" for name in groups)]
+        self.method = f"; superiority adjusted for {', '.join(adjusted)}" if self.asked else ""
+
+    def result(self, level: Any, reference: Any) -> Adjusted:
+        """Adjust the probability of one arm."""
+        a, b = (self.known & (self.labels == one) for one in (level, reference))
+        return adjusted_superiority(
+            self.values[a], self.values[b], self.z[a], self.z[b], self.strata[a], self.strata[b],
+            self.conf_level,
+        )  # fmt: skip
+
+    def columns(self, level: Any, reference: Any) -> dict[str, float]:
+        """Columns of the table."""
+        if not self.asked:
+            return {}
+        found = self.result(level, reference)
+        return {
+            "superiority": found.estimate.value, "superiority_low": found.estimate.low,
+            "superiority_high": found.estimate.high, "n_superiority": found.n,
+        }  # fmt: skip
+
+    def notes(self, level: Any, reference: Any) -> list[str]:
+        """Subjects that the adjustment leaves out."""
+        if not self.asked:
+            return []
+        inside = (self.labels == level) | (self.labels == reference)
+        gaps = int((inside & ~self.known & ~np.isnan(self.values)).sum())
+        lost = self.result(level, reference).n_lost
+        pair = f"{level} v {reference}, adjusted superiority"
+        notes = [f"{pair}: {gaps} subject(s) without covariates or stratum"] if gaps else []
+        return notes + ([f"{pair}: {lost} subject(s) in strata too small"] if lost else [])
 
 
 def arm_levels(data: pd.DataFrame, arm: str, reference: str) -> list[Any]:
