@@ -120,7 +120,8 @@ def ard_result(ard: pd.DataFrame) -> StoredResult:
     """
     loose = ard[ard["frame"].isin(["text", "settings", "notes"])]
     cells = ard.drop(loose.index)
-    by_kind = dict(loose.groupby("frame"))
+    # a plain dict() would take the group-by for a mapping
+    by_kind = {str(kind): part for kind, part in loose.groupby("frame")}
     settings = by_kind.get("settings", loose.iloc[:0])
     return StoredResult(
         analysis=str(ard["analysis"].iloc[0]),
