@@ -121,8 +121,8 @@ def separation(
     Efron (1987) for BCa, with the two-sample acceleration; Koch et al. (1998) and Kawaguchi et al.
     (2011) for the adjustment.
     Checked against: R 4.2.2 effectsize 0.8.3 ``hedges_g, glass_delta, cliffs_delta``, pROC 1.18.0
-    ``ci.auc``, BCa limits on the resamples of boot 1.3-28 (tests/reference/separation.R), and
-    scipy's ``bootstrap``.
+    ``ci.auc``, BCa limits on the resamples of boot 1.3-28 (tests/reference/separation.R), scipy's
+    ``bootstrap``; the adjustment against base R (tests/reference/superiority.R).
     """
     groups = [strata] if isinstance(strata, str) else list(strata or [])
     require_columns(data, [subject, arm, value, *covariates, *groups])
@@ -327,6 +327,12 @@ def _text(table: pd.DataFrame, reference: str, value: str, conf_level: float) ->
             f"AUC {row['auc']:.2f} ({row['auc_low']:.2f} to {row['auc_high']:.2f}); "
             f"{row['n_arm']} v {row['n_ref']} subjects, {row['n_missing']} without a value."
         )
+        if "superiority" in row:
+            parts.append(
+                f"Adjusted probability of superiority {row['superiority']:.2f} "
+                f"({row['superiority_low']:.2f} to {row['superiority_high']:.2f}, "
+                f"{row['n_superiority']} subjects)."
+            )
     return " ".join(parts).replace("nan", "not defined")
 
 
