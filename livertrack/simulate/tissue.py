@@ -102,7 +102,7 @@ OTHER_TISSUES: tuple[Tissue, ...] = (
         20.0,
         0.35,
     ),
-    Tissue(MARROW, "bone marrow", 0.6, 0.25, 900.0, 60.0, 0.2),
+    Tissue(MARROW, "bone marrow", 0.6, 0.18, 900.0, 60.0, 0.2),
     Tissue(BLOOD, "blood", 0.95, 0.0, 1441.0, 8.0, 0.35),
     Tissue(STOMACH, "stomach", 0.9, 0.05, 1600.0, 25.0, 0.1),
     Tissue(LUNG, "lung", 0.12, 0.0, 1200.0, 300.0, 0.1),
