@@ -82,9 +82,7 @@ def test_contrast_agent_shortens_t1():
 
 def test_sequences_show_what_a_radiologist_expects():
     codes = np.arange(1, 9).reshape(-1, 1, 1)
-    signal = tissue_signals(
-        codes, np.zeros(8), physiology=Physiology(), settings=ScanSettings()
-    )
+    signal = tissue_signals(codes, np.zeros(8), physiology=Physiology(), settings=ScanSettings())
     ip, op, hbp = (signal[name].ravel() for name in ("IP", "OP", "HBP"))
     drop = (ip - op) / ip
     normal, mild, severe = drop[[tissue.NORMAL - 1, tissue.MILD - 1, tissue.SEVERE - 1]]
