@@ -22,6 +22,7 @@ _EXPORTS = {
     "mmrm": "livertrack.endpoints.mmrm",
     "ancova": "livertrack.endpoints.ancova",
     "compare_covariances": "livertrack.endpoints.mmrm",
+    "impute": "livertrack.endpoints.imputation",
     # the imaging endpoints
     "separation": "livertrack.endpoints.separation",
     "compare_separation": "livertrack.endpoints.compare_separation",

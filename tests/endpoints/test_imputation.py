@@ -1,0 +1,266 @@
+"""Reference-based imputation: identities, hand-computed conditional means, pooling as in mice."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import livertrack as lt
+from livertrack._results import ard_result
+from livertrack.endpoints._imputation_strategies import assumed_covariance, assumed_mean
+from livertrack.endpoints._rubin import pool
+
+VISITS = ["Week 4", "Week 12", "Week 24"]
+MODEL = "CHG ~ BASE * AVISIT + TRT01P * AVISIT + us(AVISIT | USUBJID)"
+
+
+def trial(n: int = 60, *, seed: int = 11) -> pd.DataFrame:
+    """Monotone dropout, and a few holes."""
+    rng = np.random.default_rng(seed)
+    lag = np.abs(np.subtract.outer(np.arange(3), np.arange(3)))
+    factor = np.linalg.cholesky(0.7**lag)
+    base = rng.normal(0, 1, n)
+    arm = np.arange(n) % 2
+    y = rng.standard_normal((n, 3)) @ factor.T + 0.5 * base[:, None]
+    y -= arm[:, None] * np.array([0.4, 0.8, 1.2])
+    last = np.where(rng.random(n) < 0.3, rng.integers(1, 3, n), 3)
+    y[np.arange(3) >= last[:, None]] = np.nan
+    y[0, 1] = np.nan
+    return pd.DataFrame(
+        {
+            "USUBJID": np.repeat([f"S{i:03d}" for i in range(n)], 3),
+            "TRT01P": np.repeat(np.where(arm, "Active", "Placebo"), 3),
+            "AVISIT": np.tile(VISITS, n),
+            "BASE": np.repeat(base, 3),
+            "CHG": y.ravel(),
+        }
+    ).astype({"AVISIT": pd.CategoricalDtype(VISITS)})
+
+
+@pytest.fixture(scope="module")
+def data() -> pd.DataFrame:
+    return trial()
+
+
+def test_conditional_means_under_mar_give_the_mmrm_estimate(data: pd.DataFrame) -> None:
+    """Least squares of the conditional means solves the likelihood equations of the MMRM."""
+    fit = lt.mmrm(data, MODEL).contrasts(arm="TRT01P", reference="Placebo", by="AVISIT")
+    table = lt.impute(data, reference="Placebo", draws="conditional-mean").analyse().table
+    np.testing.assert_allclose(table["estimate"], fit["estimate"], rtol=1e-9)
+    assert (np.abs(np.log(table["std_error"] / fit["std_error"])) < 0.2).all()
+
+
+@pytest.mark.parametrize("draws", ["bayes", "bootstrap"])
+def test_draws_under_mar_agree_with_the_mmrm(data: pd.DataFrame, draws: str) -> None:
+    fit = lt.mmrm(data, MODEL).contrasts(arm="TRT01P", reference="Placebo", by="AVISIT")
+    table = (
+        lt.impute(data, reference="Placebo", draws=draws, n_imputations=60, seed=2).analyse().table
+    )
+    distance = (table["estimate"] - fit["estimate"]) / fit["std_error"]
+    assert (np.abs(distance) < 0.25).all()
+    assert (np.abs(np.log(table["std_error"] / fit["std_error"])) < 0.15).all()
+
+
+def by_hand(data: pd.DataFrame, strategy: str, person: str) -> np.ndarray:
+    """Conditional mean of the missing tail of a subject of the active arm, written out."""
+    fit = lt.mmrm(data, MODEL)
+    rows = data[data["USUBJID"] == person]
+    own = fit.predict(rows)["estimate"].to_numpy()
+    reference = fit.predict(rows.assign(TRT01P="Placebo"))["estimate"].to_numpy()
+    y = rows["CHG"].to_numpy()
+    seen = ~np.isnan(y)
+    event = int(np.flatnonzero(seen).max()) + 1
+    mean = own.copy()
+    if strategy == "JR":
+        mean[event:] = reference[event:]
+    elif strategy == "CR":
+        mean = reference
+    elif strategy == "CIR":
+        mean[event:] = own[event - 1] + (reference[event:] - reference[event - 1])
+    elif strategy == "LMCF":
+        mean[event:] = own[event - 1]
+    S = fit.covariance.to_numpy()
+    weight = S[np.ix_(~seen, seen)] @ np.linalg.inv(S[np.ix_(seen, seen)])
+    return np.asarray(mean[~seen] + weight @ (y[seen] - mean[seen]))
+
+
+@pytest.mark.parametrize("strategy", ["MAR", "JR", "CR", "CIR", "LMCF"])
+def test_conditional_means_are_those_computed_by_hand(data: pd.DataFrame, strategy: str) -> None:
+    tails = data[data["CHG"].isna() & (data["TRT01P"] == "Active")]
+    tails = tails[tails["AVISIT"] == "Week 24"]["USUBJID"].unique()[:3]
+    completed = lt.impute(
+        data, reference="Placebo", draws="conditional-mean", strategy=strategy
+    ).completed()
+    assert len(tails) == 3
+    for person in tails:
+        missing = data[(data["USUBJID"] == person) & data["CHG"].isna()]["AVISIT"]
+        ours = completed[completed["USUBJID"] == person].set_index("AVISIT")["CHG"][list(missing)]
+        np.testing.assert_allclose(ours, by_hand(data, strategy, person), rtol=1e-8)
+
+
+def test_strategies_on_a_worked_example() -> None:
+    own, reference = np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.5, 0.7])
+    expected = {
+        "MAR": [1, 2, 3], "JR": [1, 2, 0.7], "CR": [0, 0.5, 0.7], "CIR": [1, 2, 2.2],
+        "LMCF": [1, 2, 2],
+    }  # fmt: skip
+    for strategy, mean in expected.items():
+        np.testing.assert_allclose(assumed_mean(strategy, own, reference, 2), mean)
+    np.testing.assert_allclose(assumed_mean("CIR", own, reference, 0), reference)
+
+
+def test_joined_covariance_keeps_both_halves() -> None:
+    """Own covariance before the event, the reference's regression and remainder after it."""
+    rng = np.random.default_rng(1)
+    own, reference = (np.cov(rng.normal(size=(3, 30))) for _ in range(2))
+    joined = assumed_covariance("JR", own, reference, 2)
+    np.testing.assert_allclose(joined[:2, :2], own[:2, :2])
+    np.testing.assert_allclose(
+        joined[2:, :2] @ np.linalg.inv(joined[:2, :2]),
+        reference[2:, :2] @ np.linalg.inv(reference[:2, :2]),
+    )
+
+    def left(S: np.ndarray) -> np.ndarray:
+        return S[2:, 2:] - S[2:, :2] @ np.linalg.inv(S[:2, :2]) @ S[:2, 2:]
+
+    np.testing.assert_allclose(left(joined), left(reference))
+    assert np.linalg.eigvalsh(joined)[0] > 0
+
+
+def test_pooling_agrees_with_mice(reference: Path) -> None:
+    cases = [
+        ([1.2, 0.9, 1.5, 1.1, 1.3], [0.04, 0.05, 0.045, 0.05, 0.04], 58),
+        ([-2.1, -2.0, -2.2, -2.15, -2.05, -2.1], [0.3, 0.28, 0.31, 0.3, 0.29, 0.3], 116),
+    ]
+    numbers = pd.read_csv(reference / "rubin.csv")
+    for (Q, U, df), (_, row) in zip(cases, numbers.iterrows(), strict=True):
+        ours = pool(np.array(Q)[:, None], np.array(U)[:, None], df)
+        assert ours.estimate[0] == pytest.approx(row["estimate"], rel=1e-10)
+        assert ours.std_error[0] == pytest.approx(row["se"], rel=1e-10)
+        assert ours.df[0] == pytest.approx(row["df"], rel=1e-10)
+        assert ours.fraction_missing[0] == pytest.approx(row["share"], rel=1e-10)
+
+
+def test_identical_imputations_pool_to_the_complete_data_answer() -> None:
+    pooled = pool(np.full((5, 1), 2.0), np.full((5, 1), 0.25), 40.0)
+    assert pooled.std_error[0] == pytest.approx(0.5)
+    assert pooled.df[0] == pytest.approx(41 / 43 * 40)
+    assert np.isnan(pool(np.ones((1, 1)), np.ones((1, 1)), 10.0).std_error[0])
+
+
+def test_jumping_to_reference_shrinks_the_difference(data: pd.DataFrame) -> None:
+    last = {
+        s: abs(lt.impute(data, reference="Placebo", draws="conditional-mean", strategy=s)
+               .completed().query("AVISIT == 'Week 24'").groupby("TRT01P")["CHG"].mean()
+               .diff().iloc[1])
+        for s in ("MAR", "CIR", "JR")
+    }  # fmt: skip
+    assert last["MAR"] > last["CIR"] > last["JR"]
+
+
+def test_placebo_subjects_do_not_depend_on_the_strategy(data: pd.DataFrame) -> None:
+    mar, jump = (
+        lt.impute(data, reference="Placebo", draws="conditional-mean", strategy=s).completed()
+        for s in ("MAR", "JR")
+    )
+    placebo = mar["TRT01P"] == "Placebo"
+    np.testing.assert_allclose(mar.loc[placebo, "CHG"], jump.loc[placebo, "CHG"])
+
+
+def test_observed_values_are_kept_in_every_data_set(data: pd.DataFrame) -> None:
+    imputation = lt.impute(data, reference="Placebo", n_imputations=3, seed=1, strategy="JR")
+    seen = data["CHG"].notna().to_numpy()
+    for number in range(3):
+        completed = imputation.completed(number)
+        assert completed["CHG"].notna().all()
+        np.testing.assert_array_equal(completed["CHG"][seen], data["CHG"][seen])
+
+
+def test_same_seed_same_numbers_whatever_the_order_of_rows(data: pd.DataFrame) -> None:
+    shuffled = data.sample(frac=1, random_state=4)
+    before = shuffled.copy()
+    call = {"reference": "Placebo", "n_imputations": 3, "strategy": "CIR"}
+    a = lt.impute(data, seed=8, **call).sets
+    b = lt.impute(shuffled, seed=8, **call).sets
+    c = lt.impute(data, seed=9, **call).sets
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+    pd.testing.assert_frame_equal(shuffled, before)
+
+
+def test_events_decide_who_jumps(data: pd.DataFrame) -> None:
+    full = data.fillna({"CHG": 0.3})
+    person = "S001"
+    events = pd.DataFrame(
+        {"USUBJID": [person], "AVISIT": ["Week 24"], "STRATEGY": ["hypothetical"]}
+    )
+    imputation = lt.impute(full, reference="Placebo", events=events, draws="conditional-mean")
+    row = imputation.completed().query("USUBJID == @person").set_index("AVISIT")["CHG"]
+    before = full.query("USUBJID == @person").set_index("AVISIT")["CHG"]
+    assert row["Week 12"] == before["Week 12"]
+    assert row["Week 24"] != before["Week 24"]  # removed and imputed
+    assert imputation.settings["n_imputed"] == 1
+    kept = lt.impute(
+        full, reference="Placebo", events=events.assign(STRATEGY="JR"), draws="conditional-mean"
+    )
+    assert kept.settings["n_imputed"] == 0  # treatment policy: kept, but not in the model
+    assert kept.settings["n_hidden"] == 1
+
+
+def test_subject_without_any_record_is_imputed(data: pd.DataFrame) -> None:
+    gone = data.assign(CHG=data["CHG"].where(data["USUBJID"] != "S001"))
+    imputation = lt.impute(gone, reference="Placebo", draws="conditional-mean", strategy="JR")
+    fit = lt.mmrm(gone, MODEL)
+    rows = gone[gone["USUBJID"] == "S001"].assign(TRT01P="Placebo")
+    ours = imputation.completed().query("USUBJID == 'S001'")["CHG"]
+    np.testing.assert_allclose(ours, fit.predict(rows)["estimate"], rtol=1e-8)
+    assert imputation.analyse().table["n"].eq(60).all()
+
+
+def test_delta_moves_the_estimate_by_the_share_imputed(data: pd.DataFrame) -> None:
+    imputation = lt.impute(data, reference="Placebo", n_imputations=5, seed=1, covariates=())
+    plain, moved = imputation.analyse().table, imputation.analyse(delta=2.0).table
+    share = (
+        imputation.grid[imputation.grid["TRT01P"] == "Active"]
+        .groupby("AVISIT", observed=True)["IMPUTED"]
+        .mean()
+    )
+    np.testing.assert_allclose(
+        (moved["estimate"] - plain["estimate"]).to_numpy(), 2 * share.to_numpy(), atol=1e-12
+    )
+    named = imputation.analyse(delta={"Placebo": 1.0}).table
+    assert (named["estimate"] <= plain["estimate"] + 1e-12).all()
+
+
+def test_tipping_point_is_the_first_delta_without_significance(data: pd.DataFrame) -> None:
+    imputation = lt.impute(data, reference="Placebo", n_imputations=10, seed=1)
+    result = imputation.tipping_point([0, 1, 2, 3, 4, 5, 6, 8])
+    table, tip = result.table, result.tipping.iloc[0]
+    assert bool(tip["significant_at_zero"])
+    at = table.set_index("delta")["p_value"]
+    assert at[tip["tipping_delta"]] >= 0.05
+    assert (at[at.index < tip["tipping_delta"]] < 0.05).all()
+    again = ard_result(result.to_ard())
+    np.testing.assert_array_equal(again.table["p_value"], table["p_value"])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        ({"strategy": "J2X"}, lt.UsageError, "J2X"),
+        ({"draws": "mcmc"}, lt.UsageError, "mcmc"),
+        ({"draws": "bayes", "seed": None}, lt.UsageError, "seed"),
+        ({"reference": "Sham"}, lt.DataError, "Sham"),
+        ({"covariates": ["CHG"]}, lt.DataError, "not constant within subjects"),
+        ({"formula": MODEL.replace("us(", "ar1("), "draws": "bayes"}, lt.UsageError, "us|unstr"),
+        ({"events": pd.DataFrame({"USUBJID": ["S001"], "AVISIT": ["Week 99"]})}, lt.DataError,
+         "events"),
+    ],
+)  # fmt: skip
+def test_errors_say_what_is_wrong(
+    data: pd.DataFrame, call: dict[str, object], error: type[Exception], words: str
+) -> None:
+    arguments = {"reference": "Placebo", "seed": 1, "n_imputations": 3, **call}
+    with pytest.raises(error, match=words):
+        lt.impute(data, **arguments)
