@@ -131,7 +131,8 @@ def subgroup_forest(
     table = pd.DataFrame(rows)
     interactions = pd.DataFrame(tests)
     shown = ", ".join(
-        f"{r['subgroup']} p = {r['p_value']:.4f}" for r in interactions.to_dict("records")
+        f"{r['arm']} by {r['subgroup']} p = {r['p_value']:.4f}"
+        for r in interactions.to_dict("records")
     )
     return SubgroupForest(
         table=table,
