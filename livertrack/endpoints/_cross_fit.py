@@ -125,19 +125,40 @@ def repeated(
     return cross_fit(wx, wy, x, y, fx, fy, n_folds)
 
 
+class Resampled(NamedTuple):
+    """Cross-fitted g or AUC of every resample, and the variance that one partition adds to it."""
+
+    values: Vector
+    partition: float
+
+
 def resampled(
     rng: np.random.Generator, wx: Matrix, wy: Matrix, x: Matrix, y: Matrix, n_folds: int
 ) -> tuple[Vector, Vector]:
-    """Cross-fitted g and AUC of every resample, partition drawn anew in each."""
+    """Cross-fitted g and AUC (resamples x 2): two partitions, drawn anew, in each resample."""
     parts = []
     for rows in _slices(len(wx), wx.shape[1] * wy.shape[1]):
-        fx = random_folds(rng, len(wx[rows]), len(x), n_folds)
-        fy = random_folds(rng, len(wy[rows]), len(y), n_folds)
-        scores = cross_fit(wx[rows], wy[rows], x, y, fx, fy, n_folds)
-        auc = score_auc(wx[rows], wy[rows], scores)
-        parts.append((score_g(wx[rows], wy[rows], scores), auc))
-    g, auc = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return g, auc
+        for _ in range(2):
+            fx = random_folds(rng, len(wx[rows]), len(x), n_folds)
+            fy = random_folds(rng, len(wy[rows]), len(y), n_folds)
+            scores = cross_fit(wx[rows], wy[rows], x, y, fx, fy, n_folds)
+            auc = score_auc(wx[rows], wy[rows], scores)
+            parts.append((score_g(wx[rows], wy[rows], scores), auc))
+    pairs = [
+        [
+            np.column_stack([one[k], two[k]])
+            for one, two in zip(parts[::2], parts[1::2], strict=True)
+        ]
+        for k in (0, 1)
+    ]
+    return np.concatenate(pairs[0]), np.concatenate(pairs[1])
+
+
+def averaged(pairs: Matrix) -> Resampled:
+    """Mean of the two partitions, and the variance of a single one, from their differences."""
+    gaps = (pairs[:, 0] - pairs[:, 1]) ** 2 / 2
+    known = gaps[~np.isnan(gaps)]
+    return Resampled(pairs.mean(axis=1), float(known.mean()) if len(known) else math.nan)
 
 
 def _slices(rows: int, cells: int) -> Iterator[slice]:

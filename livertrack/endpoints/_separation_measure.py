@@ -35,7 +35,8 @@ class Sample:
 
     ``x`` and ``y`` are its values; for a score, the out-of-fold scores averaged over partitions.
     ``estimate``, ``boots`` and ``jack`` hold g and AUC: signed, of every resample, and of every
-    subject left out (plain measures only).
+    subject left out (plain measures only). ``excess`` is the variance that the resamples of a
+    score have because they average two partitions and the estimate many.
     """
 
     x: Vector
@@ -46,6 +47,7 @@ class Sample:
     boots: dict[str, Vector]
     jack: dict[str, Vector]
     apparent: dict[str, float]
+    excess: dict[str, float]
 
     def oriented(self, metric: str) -> float:
         """Estimate, turned so that larger means better separated."""
@@ -69,9 +71,7 @@ class Sample:
     def summary(self, conf_level: float) -> dict[str, Any]:
         """Signed g and AUC with limits, the direction and, for a score, its optimism."""
         if self.is_score:
-            g, auc = (
-                _from_error(self.estimate[m], self.boots[m], conf_level, m) for m in _METRICS
-            )
+            g, auc = self._from_error("g", conf_level), self._from_error("auc", conf_level)
             method = "cross-fitted; limits from the bootstrap standard error"
         else:
             g = hedges_g(self.x, self.y, conf_level)
@@ -97,6 +97,14 @@ class Sample:
         lost = int(np.isnan(self.boots["g"]).sum())
         return f"{lost} of {len(self.boots['g'])} resamples left out (g undefined)" if lost else ""
 
+    def _from_error(self, metric: str, conf_level: float) -> Estimate:
+        value = self.estimate[metric]
+        half = half_width(self.boots[metric], self.excess[metric], conf_level)
+        low, high = value - half, value + half
+        if metric == "auc" and not math.isnan(half):
+            low, high = max(0.0, low), min(1.0, high)
+        return Estimate(value, low, high)
+
     def _turn(self, values: Vector, metric: str) -> Vector:
         if self.is_score or self.direction == "higher":
             return values
@@ -108,6 +116,7 @@ class Sample:
 
 _METRICS = ("g", "auc")
 _NONE = dict.fromkeys(_METRICS, math.nan)
+_ZERO = dict.fromkeys(_METRICS, 0.0)
 
 
 def measured(
@@ -124,7 +133,7 @@ def measured(
     if min(sizes) < 2:
         first, second = x[:, 0], y[:, 0]
         return Sample(
-            first, second, measure.is_score, measure.direction, _NONE, blank, none, _NONE
+            first, second, measure.is_score, measure.direction, _NONE, blank, none, _NONE, _ZERO
         )
     if measure.is_score:
         return _cross_fitted(measure, x, y, draws, folds, (n_boot, n_folds, n_repeats), none)
@@ -148,6 +157,7 @@ def measured(
             "auc": boot.weighted_auc(*one_out, kernel),
         },
         _NONE,
+        _ZERO,
     )  # fmt: skip
 
 
@@ -165,18 +175,21 @@ def _cross_fitted(
         cross.resampled(folds, wx, wy, x, y, n_folds)
         for wx, wy in boot.count_blocks(draws, (len(x), len(y)), n_boot)
     ]
+    pairs = [np.concatenate(part) for part in zip(*blocks, strict=True)] or [np.zeros((0, 2))] * 2
+    boots = {m: cross.averaged(pair) for m, pair in zip(_METRICS, pairs, strict=True)}
     return Sample(
         repeats.x.mean(axis=0), repeats.y.mean(axis=0), True, None,
         {
             "g": float(cross.score_g(*ones, repeats).mean()),
             "auc": float(cross.score_auc(*ones, repeats).mean()),
         },
-        _joined(blocks) or {m: np.full(n_boot, math.nan) for m in _METRICS},
+        {m: held.values for m, held in boots.items()},
         none,
         {
             "g": float(cross.score_g(*whole, apparent)[0]),
             "auc": float(cross.score_auc(*whole, apparent)[0]),
         },
+        {m: held.partition * (1 / 2 - 1 / max(2, n_repeats)) for m, held in boots.items()},
     )  # fmt: skip
 
 
@@ -187,11 +200,12 @@ def _joined(blocks: list[tuple[Vector, Vector]]) -> dict[str, Vector]:
     return {"g": g, "auc": auc}
 
 
-def _from_error(value: float, boots: Vector, conf_level: float, metric: str) -> Estimate:
+def half_width(boots: Vector, excess: float, conf_level: float) -> float:
+    """Half width of an interval from the standard error over the resamples; NaN without any."""
     values = boots[~np.isnan(boots)]
-    error = float(values.std(ddof=1)) if len(values) > 1 else math.nan
-    half = float(norm.ppf((1 + conf_level) / 2)) * error
-    low, high = value - half, value + half
-    if metric == "auc" and not math.isnan(half):
-        low, high = max(0.0, low), min(1.0, high)
-    return Estimate(value, low, high)
+    if len(values) < 2:
+        return math.nan
+    variance = float(values.var(ddof=1))
+    # never less than half of what the resamples show
+    kept = max(variance - excess, variance / 2)
+    return float(norm.ppf((1 + conf_level) / 2)) * math.sqrt(kept)
