@@ -103,13 +103,14 @@ def compare_separation(
     Denominator: a pair uses the subjects of the arm and the reference with both measures;
     ``n_excluded`` counts the others. ``.measures`` uses the subjects with every measure.
 
-    Pairs of plain measures have BCa limits, and the p whose BCa interval touches zero. Pairs with
-    a score repeat the whole cross-fit in every resample (two partitions, whose extra variance is
-    taken off), all copies of a subject in one fold; the limits are estimate -+ z standard errors,
-    because a resample holds fewer distinct subjects and its cross-fitted value lies lower. They
-    are a little wide (98 % cover in place of 95 % at 40 v 40 subjects, simulated). DeLong rows take the scores as given (average over the partitions): refitting is not in their
-    limits. Orientation without ``direction`` makes values near chance look better than they are,
-    for all measures alike.
+    Pairs of plain measures have BCa limits, and the p whose BCa interval touches zero. Pairs
+    with a score repeat the whole cross-fit in every resample (two partitions, whose extra
+    variance is taken off), all copies of a subject in one fold; the limits are estimate -+ z
+    standard errors, because a resample holds fewer distinct subjects and its cross-fitted value
+    lies lower. They are a little wide (98 % cover in place of 95 % at 40 v 40 subjects,
+    simulated). DeLong rows take the scores as given (average over the partitions): refitting is
+    not in their limits. Orientation without ``direction`` makes values near chance look better
+    than they are, for all measures alike.
 
     Degenerate input: fewer than two subjects with both measures in an arm, or no variation of a
     measure, give NaN and a note.
