@@ -192,8 +192,8 @@ def impute(
         copy reference, copy increments in reference, last mean carried forward. Missing records
         between observed ones are missing at random.
     events : DataFrame, optional
-        Intercurrent events: columns ``subject`` and ``visit`` (first visit affected) and, if wanted,
-        ``STRATEGY`` per subject (also ``"hypothetical"``: MAR after removing later records). Then
+        Intercurrent events: columns ``subject`` and ``visit`` (first visit affected) and, if
+        wanted, ``STRATEGY`` (also ``"hypothetical"``: MAR after removing later records). Then
         these decide, and dropout without an event is MAR. Observed records past an event are kept
         in the completed data, but a reference-based strategy hides them from the model.
     draws : {"bayes", "bootstrap", "conditional-mean"}
