@@ -33,7 +33,7 @@ def demo(
     def simulate() -> None:
         if study.exists():
             shutil.rmtree(study)
-        simulate_trial(study, n_per_arm=N_PER_ARM, seed=seed)
+        simulate_trial(study, n_per_arm=N_PER_ARM, seed=seed, workers=-1)
 
     bar = Progress(show=True)
     bar.start("simulating a trial of three arms and three visits")

@@ -85,7 +85,7 @@ def _characteristics(study: Study) -> list[str]:
 
 
 def _copies_a_parameter(column: str, codes: set[str]) -> bool:
-    """Whether ``column`` is the baseline of a PARAMCD (ALTBL of ALT), which is described anyway."""
+    """Whether ``column`` is the baseline of a PARAMCD (ALTBL of ALT), described anyway."""
     return column.endswith("BL") and any(code.startswith(column[:-2]) for code in codes)
 
 

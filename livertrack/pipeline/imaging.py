@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from livertrack._files import hash_text, write_parquet
-from livertrack.errors import DataError
+from livertrack.errors import DataError, PlanError
 from livertrack.pipeline.ledger import Ledger
 from livertrack.pipeline.progress import Progress
 from livertrack.pipeline.vocabulary import (
@@ -21,6 +21,7 @@ from livertrack.pipeline.vocabulary import (
     study_signatures,
     vocabulary_seed,
 )
+from livertrack.plan import ImagingSettings
 from livertrack.study import Study
 
 if TYPE_CHECKING:
@@ -104,6 +105,24 @@ class _Steps:
         write_parquet(self.out / "adam" / "admri.parquet", result.records)
         write_parquet(self.out / "adam" / "adscan.parquet", result.scans)
 
+    def pathways(self) -> None:
+        """Carry each follow-up to its baseline and count what became of each tissue type."""
+        from livertrack.imaging.pathways import pathway_records
+
+        settings = self._settings
+        vocabulary = self._load()
+        result = pathway_records(
+            self._labelled(), n_types=vocabulary.n_types,
+            baseline=self.study.plan.data.baseline, method=settings.correspondence,
+            min_dice=settings.registration_dice, shells=settings.shells,
+            distances=vocabulary.card["distances"], liver_label=settings.liver_label,
+            reference_label=settings.reference_label, workers=-1,
+        )  # fmt: skip
+        arms = self.study.adsl[["USUBJID", self.study.plan.data.arm]]
+        records = result.records.merge(arms.astype(object), on="USUBJID", how="inner")
+        write_parquet(self.out / "adam" / "adpath.parquet", records)
+        write_parquet(self.out / "adam" / "adreg.parquet", result.quality)
+
     def signature_files(self) -> list[Path]:
         """Give the files of the signatures: two datasets and the label maps that they list."""
         adam = self.out / "adam"
@@ -119,8 +138,8 @@ class _Steps:
 
         from livertrack.imaging import recovery, signatures
 
-        settings = self.study.plan.imaging
-        folder = self.study.path / str(settings and settings.truth)
+        settings = self._settings
+        folder = self.study.path / str(settings.truth)
         truth = pd.read_csv(folder / "maps.csv", dtype={"USUBJID": str})
         scans = self._labelled().merge(truth, on=["USUBJID", "AVISIT"], suffixes=("", "_TRUTH"))
         if scans.empty:
@@ -139,8 +158,8 @@ class _Steps:
         with tempfile.TemporaryDirectory() as temporary:
             by_patch = signatures(
                 images, patches, out=temporary, shells=0, min_voxels=1,
-                liver_label=settings and settings.liver_label,
-                reference_label=settings and settings.reference_label, workers=-1,
+                liver_label=settings.liver_label,
+                reference_label=settings.reference_label, workers=-1,
             )  # fmt: skip
             names = by_patch.scans.set_index(["USUBJID", "AVISIT"])["MAP"]
             keys = list(zip(chosen["USUBJID"], chosen["AVISIT"], strict=True))
@@ -159,9 +178,17 @@ class _Steps:
         from livertrack.report import write_example
 
         scans = self._labelled()
-        sequence = self.study.plan.imaging.sequences[-1]  # type: ignore[union-attr]
+        sequence = self._settings.sequences[-1]
         anatomy = {Path(row.MAP): Path(row.IMAGES[sequence]) for row in scans.itertuples()}
         write_example(self.out, self.study.plan.data.visits, anatomy, sequence=sequence)
+
+    @property
+    def _settings(self) -> ImagingSettings:
+        settings = self.study.plan.imaging
+        if settings is None:
+            msg = "the plan has no imaging section"
+            raise PlanError(msg)
+        return settings
 
     def _load(self) -> Vocabulary:
         from livertrack.imaging import Vocabulary

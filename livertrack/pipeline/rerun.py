@@ -68,7 +68,7 @@ def rerun(
 def compare_runs(
     first: Path, second: Path, tolerance: float = TOLERANCE
 ) -> tuple[list[str], dict[str, int]]:
-    """Differences between two runs: statistics by value, datasets by value, other files by hash."""
+    """Differences between two runs: statistics and datasets by value, other files by hash."""
     differences: list[str] = []
     counts = {"statistics": 0, "datasets": 0, "files": 0}
     for name in sorted(_files(first) | _files(second)):

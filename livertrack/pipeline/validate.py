@@ -21,7 +21,7 @@ Row = tuple[str, float, float, float]
 
 FREIREICH = "Freireich et al. (1963), Blood 21:699-716, as analysed in Kleinbaum and Klein (2012)"
 POTTHOFF = (
-    "Potthoff and Roy (1964), Biometrika 51:313-326; ML fits as in Verbeke and Molenberghs (2000), "
+    "Potthoff and Roy (1964), Biometrika 51:313-326; ML as in Verbeke and Molenberghs (2000), "
     "Linear Mixed Models for Longitudinal Data, chapter 17"
 )
 SHROUT = "Shrout and Fleiss (1979), Psychological Bulletin 86:420-428, tables 2 and 4"
@@ -76,7 +76,8 @@ def growth() -> pd.DataFrame:
     boys = (
         "26 25 29 31/21.5 22.5 23 26.5/23 22.5 24 27.5/25.5 27.5 26.5 27/20 23.5 22.5 26/"
         "24.5 25.5 27 28.5/22 22 24.5 26.5/24 21.5 24.5 25.5/23 20.5 31 26/27.5 28 31 31.5/"
-        "23 23 23.5 25/21.5 23.5 24 28/17 24.5 26 29.5/22.5 25.5 25.5 26/23 24.5 26 30/22 21.5 23.5 25"
+        "23 23 23.5 25/21.5 23.5 24 28/17 24.5 26 29.5/22.5 25.5 25.5 26/"
+        "23 24.5 26 30/22 21.5 23.5 25"
     )
     girls = (
         "21 20 21.5 23/21 21.5 24 25.5/20.5 24 24.5 26/23.5 24.5 25 26.5/21.5 23 22.5 23.5/"
@@ -200,7 +201,7 @@ def _write(table: pd.DataFrame, out: Path) -> None:
         "td,th{padding:.25em .6em;text-align:left;border-bottom:1px solid #ccc}"
     )
     page = (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>livertrack: qualification</title>"
+        "<!doctype html><html lang='en'><meta charset='utf-8'><title>Qualification</title>"
         f"<style>{style}</style><h1>livertrack: published numbers reproduced</h1>"
         f"<p>{passed} of {len(table)} quantities agree within the stated tolerance "
         f"(livertrack {lt.__version__}).</p>{body}</html>\n"
