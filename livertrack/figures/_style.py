@@ -86,6 +86,7 @@ def save_figure(drawn: Any, folder: str | Path, name: str) -> tuple[Path, Path]:
     with plt.style.context(["default", STYLE]):
         with whole_file(folder / f"{name}.svg") as path:
             figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        figure.set_layout_engine("none")  # the places are found; the second file keeps them
         with whole_file(folder / f"{name}.png") as path:
             figure.savefig(path, format="png", dpi=200, metadata={"Software": None})
     plt.close(figure)

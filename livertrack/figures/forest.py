@@ -142,5 +142,5 @@ def estimates_by(
     ax.set_xlim(-0.5, len(places) - 0.5)
     ax.set_ylabel(ylabel)
     ax.grid(axis="y")
-    ax.legend(loc="best")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(levels))
     return ax

@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.patches import PathPatch, Rectangle
@@ -199,15 +200,15 @@ def _matrix(ax: Axes, rows: pd.DataFrame, norm: Normalize, alpha: float) -> Any:
     _, adjusted = _grid(rows, "p_adjusted")
     off = ~np.eye(len(types), dtype=bool)
     values = np.where(off, 100 * grid, np.nan)
-    image = ax.imshow(values, cmap=DIVERGING, norm=norm)
-    image.cmap.set_bad("#E4E7EA")  # type: ignore[union-attr]
+    cmap = colormaps[DIVERGING].with_extremes(bad="#E4E7EA")
+    image = ax.imshow(values, cmap=cmap, norm=norm)
     for i, j in zip(*np.nonzero(off), strict=True):
         if not np.isfinite(values[i, j]):
             continue
         if not np.isfinite(adjusted[i, j]):
             ax.text(j, i, "·", ha="center", va="center", color=SOFT, fontsize=7)
         elif adjusted[i, j] <= alpha:
-            shade = image.cmap(norm(values[i, j]))  # type: ignore[union-attr]
+            shade = cmap(float(norm(values[i, j])))
             ink = ink_on("#" + "".join(f"{int(255 * part):02x}" for part in shade[:3]))
             ax.text(j, i + 0.08, "*", ha="center", va="center", color=ink, fontsize=12)
             ax.add_patch(

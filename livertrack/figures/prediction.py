@@ -120,14 +120,15 @@ def confusion_matrices(result: Any, *, columns: int = 3) -> Any:
     rows = -(-len(names) // wide)
     _, axes = plt.subplots(rows, wide, figsize=(2.4 * wide, 2.5 * rows), squeeze=False)
     for ax, name in zip(axes.flat, names, strict=False):
-        _confusion(ax, counts[counts["feature_set"].astype(str) == name])
+        binary = str(result.settings.get("task", "")) == "binary"
+        _confusion(ax, counts[counts["feature_set"].astype(str) == name], binary=binary)
         ax.set_title(name)
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
     return axes
 
 
-def _confusion(ax: Axes, counts: pd.DataFrame) -> None:
+def _confusion(ax: Axes, counts: pd.DataFrame, *, binary: bool) -> None:
     observed = counts["observed"].astype(float)
     predicted = counts["predicted"].astype(float)
     classes = sorted({*observed, *predicted})
@@ -141,7 +142,7 @@ def _confusion(ax: Axes, counts: pd.DataFrame) -> None:
         # the darker half of the colour map takes white digits
         ink = "#FFFFFF" if value / total[i, 0] > 0.55 else "#000000"
         ax.text(j, i, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=10)
-    texts = [f"{value:g}" for value in classes]
+    texts = [("no", "yes")[int(v)] if binary else f"{v:g}" for v in classes]
     ax.set_xticks(range(len(classes)), texts)
     ax.set_yticks(range(len(classes)), texts)
     ax.set(xlabel="Predicted", ylabel="Biopsy")

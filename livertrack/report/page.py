@@ -14,14 +14,15 @@ from livertrack.report.run import Run, load_run
 from livertrack.tables import Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|$~^@])")
-# a percent sign stays with its number
-_PERCENT, _NARROW = re.compile(r"(?<=\d) %"), "\u00a0%"
+# what must not be torn apart at the end of a line
+_TOGETHER = re.compile(r"(?<=\d) (?=%)|(?<=\bp) (?=[=<>])|(?<=[=<>]) (?=[\d−])")
+_MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 def plain(text: str) -> str:
-    """Escape what Markdown would take for markup: the text appears as it is."""
-    return _SPECIAL.sub(r"\\\1", text)
+    """Escape what Markdown would take for markup; a minus before a number is a minus sign."""
+    return _SPECIAL.sub(r"\\\1", _MINUS.sub("−", text))
 
 
 class Page:
@@ -42,7 +43,7 @@ class Page:
 
     def md(self, text: str) -> None:
         """Write Markdown as it is."""
-        self._write(f"\n{_PERCENT.sub(_NARROW, text.strip())}\n")
+        self._write(f"\n{_TOGETHER.sub(chr(160), text.strip())}\n")
 
     def say(self, *sentences: str) -> None:
         """Write a paragraph of plain text; markup in it is shown, not obeyed."""

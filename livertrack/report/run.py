@@ -14,7 +14,7 @@ import pandas as pd
 from safetensors import SafetensorError, safe_open
 
 from livertrack._results import StoredResult, ard_result
-from livertrack.dictionary import describe_parameter
+from livertrack.dictionary import describe_parameter, load_schema
 from livertrack.report._errors import ReportError
 from livertrack.report.example import ExampleSlice, example_slices
 
@@ -117,7 +117,7 @@ class Run:
         """Name a measure, with its unit where the run states it."""
         stated = self.provenance.get("parameters", {})
         if parameter in stated:
-            return str(stated[parameter])
+            return _readable(str(stated[parameter]))
         if parameter.startswith("TV") and parameter[2:].isdigit():
             return f"Tissue type {int(parameter[2:])}"
         known = describe_parameter(parameter)
@@ -126,7 +126,13 @@ class Run:
     @property
     def stated_labels(self) -> dict[str, str]:
         """Measures that the run itself names, by PARAMCD."""
-        return {str(k): str(v) for k, v in self.provenance.get("parameters", {}).items()}
+        stated = self.provenance.get("parameters", {})
+        return {str(code): _readable(str(label)) for code, label in stated.items()}
+
+    @property
+    def subject_labels(self) -> dict[str, str]:
+        """Columns of adsl as the data dictionary calls them."""
+        return {field.name: field.title for field in load_schema("adsl").fields if field.title}
 
     @property
     def type_labels(self) -> dict[str, str]:
@@ -146,7 +152,18 @@ class Run:
     def time_label(self, parameter: str) -> str:
         """Label of a time axis: the unit where the name of the event states it."""
         match = re.search(r"\(([^()]*)\)\s*$", self.label(parameter))
-        return f"Time ({match[1]})" if match else "Time"
+        if match is None:
+            return "Time"
+        return f"Time ({_PLURAL.get(match[1], match[1])})"
+
+
+_PLURAL = {"day": "days", "week": "weeks", "month": "months", "year": "years"}
+
+
+def _readable(label: str) -> str:
+    """Drop units that only say what the name says already; print powers as powers."""
+    label = re.sub(r"\s*\((stage|score|grade|yes \(1\) or no \(0\))\)$", "", label)
+    return label.replace("10^9", "10⁹").replace("10^3", "10³")
 
 
 def load_run(out: str | Path) -> Run:

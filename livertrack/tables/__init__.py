@@ -45,7 +45,11 @@ from livertrack.tables.prediction import (
     prediction_table,
     set_name,
 )
-from livertrack.tables.sentences import contrast_sentences, separation_sentence
+from livertrack.tables.sentences import (
+    comparison_sentences,
+    contrast_sentences,
+    separation_sentence,
+)
 from livertrack.tables.vocabulary import vocabulary_table
 
 __all__ = [
@@ -56,6 +60,7 @@ __all__ = [
     "analysis_table",
     "auc_labels",
     "baseline_summary",
+    "comparison_sentences",
     "comparison_table",
     "confidence",
     "contrast_sentences",

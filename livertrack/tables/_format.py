@@ -3,7 +3,7 @@
 ========  ========================================================================================
 number    a fixed count of decimals, true minus sign, thousands not grouped; "–" where missing
 digits    so many decimals that the largest value of a column has three significant digits
-p-value   three decimals, "<0.001" below, ">0.999" above
+p-value   three decimals, "<0.001" below, ">0.999" above; four just below 0.05
 interval  "estimate (low to high)", one count of decimals for all three
 count     "n (p %)", the percentage without decimals up to 100 subjects, else with one
 ========  ========================================================================================
@@ -12,6 +12,7 @@ count     "n (p %)", the percentage without decimals up to 100 subjects, else wi
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,12 +38,16 @@ def integer(value: Any) -> str:
 
 
 def p_value(value: Any) -> str:
-    """Format a p-value: three decimals, never 0.000 or 1.000."""
+    """Format a p-value: three decimals, never 0.000 or 1.000, and never rounded up to 0.050."""
     if _absent(value):
         return MISSING
     if value < 0.001:
         return "<0.001"
-    return ">0.999" if value > 0.999 else f"{float(value):.3f}"
+    if value > 0.999:
+        return ">0.999"
+    if 0.0495 <= value < 0.05:
+        return f"{math.floor(1e4 * value) / 1e4:.4f}"
+    return f"{float(value):.3f}"
 
 
 def interval(estimate: Any, low: Any, high: Any, digits: int = 2) -> str:
@@ -85,6 +90,22 @@ def digits_for(values: Iterable[Any], significant: int = 3) -> int:
     if not sizes:
         return 1
     return min(4, max(0, significant - 1 - math.floor(math.log10(max(sizes)))))
+
+
+_PROPER = {
+    "miettinen-nurminen": "Miettinen-Nurminen", "mantel-haenszel": "Mantel-Haenszel",
+    "newcombe": "Newcombe", "kenward-roger": "Kenward-Roger", "satterthwaite": "Satterthwaite",
+    "efron": "Efron", "breslow": "Breslow", "holm": "Holm", "hochberg": "Hochberg",
+    "hommel": "Hommel", "bonferroni": "Bonferroni", "BH": "Benjamini-Hochberg",
+    "BY": "Benjamini-Yekutieli", "us covariance": "unstructured covariance",
+}  # fmt: skip
+
+
+def proper(text: str) -> str:
+    """Write the names of methods as the literature does."""
+    for name, written in _PROPER.items():
+        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", written, text)
+    return text
 
 
 def _absent(value: Any) -> bool:

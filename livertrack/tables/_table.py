@@ -104,7 +104,7 @@ class Table:
                     f'style="text-align:left"><strong>{stub}</strong></th></tr>'
                 )
                 continue
-            kind, space = (' class="indent"', "&#8195;") if row.indent else ("", "")
+            kind, space = (' class="indent"', "&#160;&#160;&#160;") if row.indent else ("", "")
             cells = "".join(
                 f"<td{self._align(number)}>{escape(cell)}</td>"
                 for number, cell in enumerate(row.cells)

@@ -16,6 +16,7 @@ from livertrack.tables._format import (
     number,
     p_value,
     percent,
+    proper,
 )
 from livertrack.tables._table import Row, Table, grouped
 
@@ -236,7 +237,7 @@ def _method(results: Sequence[Any], labels: Labels | None = None) -> tuple[str, 
         note if note in whole or not any(measures) else f"{', '.join(measures)}: {note}"
         for note, measures in notes.items()
     ]
-    return (*(f"Method: {method}." for method in methods if method), *listed)
+    return (*(f"Method: {proper(method)}." for method in methods if method), *listed)
 
 
 def _ordered(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from livertrack._views import frame_of, order_of, rows_of
@@ -39,10 +39,25 @@ _NAMES = {
 }  # fmt: skip
 
 
+_YES = {"Y": "Yes", "N": "No"}
+_LEVELS = {("SEX", "F"): "Female", ("SEX", "M"): "Male"}
+
+
+def _columns(found: Iterable[Any], arms: Sequence[str]) -> list[str]:
+    """Arms in order, the total last."""
+    levels = order_of([*found], arms)
+    return [*(arm for arm in levels if arm != TOTAL), *(arm for arm in levels if arm == TOTAL)]
+
+
+def _spelled(row: Mapping[str, Any]) -> str:
+    label = str(row["label"])
+    return label.capitalize() if label == str(row["variable"]) else label
+
+
 def disposition_table(result: Any, *, arms: Sequence[str] = ()) -> Table:
     """Subjects at each stage of the trial by arm, from a `disposition` result."""
     frame = frame_of(result, "table", ("step", "stage", "visit", "reason", "arm", "n", "percent"))
-    levels = order_of([*frame["arm"]], (*arms, TOTAL))
+    levels = _columns(frame["arm"], arms)
     groups: dict[str, list[Row]] = {}
     steps = dict.fromkeys(
         (str(row["stage"]), str(row["visit"]), str(row["reason"])) for row in rows_of(frame)
@@ -78,12 +93,12 @@ def baseline_summary(
 ) -> Table:
     """Baseline characteristics by arm, from a `baseline_table` result."""
     frame = frame_of(result, "table", _BASELINE)
-    levels = order_of([*frame["arm"]], (*arms, TOTAL))
+    levels = _columns(frame["arm"], arms)
     sizes = result.settings.get("sizes", {})
     groups = []
     for variable in order_of([*frame["variable"]]):
         rows = [row for row in rows_of(frame) if str(row["variable"]) == variable]
-        name = (labels or {}).get(variable) or _NAMES.get(variable) or str(rows[0]["label"])
+        name = _NAMES.get(variable) or (labels or {}).get(variable) or _spelled(rows[0])
         if str(rows[0]["kind"]) == "continuous":
             groups.append((name, _continuous(rows, levels)))
         else:
@@ -132,7 +147,9 @@ def _categorical(rows: Sequence[Mapping[str, Any]], levels: Sequence[str]) -> li
             count_percent(r["count"], r["n"]) if r else "–"
             for r in (by_arm.get(arm) for arm in levels)
         )
-        parts.append(Row(level, cells))
+        parts.append(
+            Row(_LEVELS.get((str(rows[0]["variable"]), level), _YES.get(level, level)), cells)
+        )
     return [*parts, *_missing(_by_arm(rows), levels)]
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from livertrack._views import frame_of, rows_of, variable_of
-from livertrack.tables._format import confidence, integer, interval, number, p_value
+from livertrack.tables._format import (
+    confidence,
+    digits_for,
+    integer,
+    interval,
+    number,
+    p_value,
+)
 from livertrack.tables._table import Row, Table, grouped
 from livertrack.tables.comparisons import _method, _ordered
 
@@ -22,16 +30,18 @@ def event_table(
     columns = ("arm", "n", "events", "censored", "median", "conf_low", "conf_high")
     groups = []
     for result in curves:
+        medians = frame_of(result, "table", columns)
+        digits = digits_for([*medians["median"], *medians["conf_high"]])
         rows = [
             Row(
                 str(row["arm"]),
                 (
                     integer(row["n"]), integer(row["events"]), integer(row["censored"]),
-                    interval(row["median"], row["conf_low"], row["conf_high"], 1)
+                    interval(row["median"], row["conf_low"], row["conf_high"], digits)
                     if row["median"] == row["median"] else "not reached",
                 ),
             )
-            for row in _ordered(frame_of(result, "table", columns), "arm", arms)
+            for row in _ordered(medians, "arm", arms)
         ]  # fmt: skip
         groups.append(((labels or {}).get(variable_of(result), variable_of(result)), rows))
     level = confidence(curves[0].settings.get("conf_level", 0.95)) if curves else "95 %"
@@ -49,37 +59,75 @@ def event_comparison_table(
     results: Sequence[Any], *, arms: Sequence[str] = (), labels: Mapping[str, str] | None = None
 ) -> Table:
     """Log-rank tests, hazard ratios and differences of restricted means, one row each."""
-    rows: list[Row] = []
+    groups = []
     for result in results:
         name = (labels or {}).get(variable_of(result), variable_of(result))
-        if result.context == "log_rank":
-            tests = frame_of(result, "table", ("statistic", "df", "p_value"))
-            for row in rows_of(tests):
-                shown = f"chi-square {number(row['statistic'])} on {integer(row['df'])} df"
-                rows.append(Row(f"{name}: log-rank test", (shown, p_value(row["p_value"]))))
-        elif result.context == "cox":
-            ratios = ("term", "hazard_ratio", "hazard_ratio_low", "hazard_ratio_high", "p_value")
-            for row in rows_of(frame_of(result, "table", ratios)):
-                shown = interval(
-                    row["hazard_ratio"], row["hazard_ratio_low"], row["hazard_ratio_high"]
-                )
-                rows.append(
-                    Row(f"{name}: hazard ratio, {row['term']}", (shown, p_value(row["p_value"])))
-                )
-        elif result.context == "rmst":
-            contrasts = frame_of(result, "contrasts", _CONTRASTS)
-            contrasts = contrasts[contrasts["measure"].astype(str) == "difference"]
-            for row in _ordered(contrasts, "arm", arms):
-                shown = interval(row["estimate"], row["conf_low"], row["conf_high"], 1)
-                what = f"{name}: restricted mean, {row['arm']} minus {row['reference']}"
-                rows.append(Row(what, (shown, p_value(row["p_value"]))))
+        groups.append(
+            (f"{name}: {_HEADINGS[result.context]}", _ROWS[result.context](result, arms))
+        )
     level = confidence(next((r.settings["conf_level"] for r in results
                              if "conf_level" in r.settings), 0.95))  # fmt: skip
     return Table(
         title="Events compared between the arms",
         stub="Comparison",
         headers=(f"Estimate ({level} CI)", "p"),
-        rows=tuple(rows),
+        rows=grouped(groups),
         footnotes=_method(results),
         empty="No comparison of events could be computed.",
     )
+
+
+def _log_rank(result: Any, arms: Sequence[str]) -> list[Row]:
+    tests = frame_of(result, "table", ("statistic", "df", "p_value"))
+    return [
+        Row(
+            "All arms",
+            (
+                f"chi-square {number(row['statistic'])} on {integer(row['df'])} df",
+                p_value(row["p_value"]),
+            ),
+        )
+        for row in rows_of(tests)
+    ]
+
+
+def _cox(result: Any, arms: Sequence[str]) -> list[Row]:
+    ratios = ("term", "hazard_ratio", "hazard_ratio_low", "hazard_ratio_high", "p_value")
+    rows = []
+    for row in rows_of(frame_of(result, "table", ratios)):
+        shown = interval(row["hazard_ratio"], row["hazard_ratio_low"], row["hazard_ratio_high"])
+        rows.append(Row(_term(str(row["term"]), arms), (shown, p_value(row["p_value"]))))
+    return rows
+
+
+def _term(term: str, arms: Sequence[str]) -> str:
+    """Name a treatment-contrast term by its level: ``TRT01P[T.High]`` is ``High``."""
+    match = re.fullmatch(r"(?P<column>\w+)\[(?:T\.)?(?P<level>.*)\]", term)
+    if match is None:
+        return term
+    return match["level"] if match["level"] in arms else f"{match['column']}: {match['level']}"
+
+
+def _rmst(result: Any, arms: Sequence[str]) -> list[Row]:
+    contrasts = frame_of(result, "contrasts", _CONTRASTS)
+    contrasts = contrasts[contrasts["measure"].astype(str) == "difference"]
+    digits = digits_for([*contrasts["estimate"], *contrasts["conf_low"], *contrasts["conf_high"]])
+    return [
+        Row(
+            f"{row['arm']} minus {row['reference']}",
+            (
+                interval(row["estimate"], row["conf_low"], row["conf_high"], digits),
+                p_value(row["p_value"]),
+            ),
+        )
+        for row in _ordered(contrasts, "arm", arms)
+    ]
+
+
+_HEADINGS = {
+    "log_rank": "log-rank test", "cox": "hazard ratio (Cox model)",
+    "rmst": "difference of restricted means",
+}  # fmt: skip
+_ROWS: dict[str, Callable[[Any, Sequence[str]], list[Row]]] = {
+    "log_rank": _log_rank, "cox": _cox, "rmst": _rmst,
+}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from livertrack.tables._format import confidence
+from livertrack.tables._format import confidence, proper
 from livertrack.tables._table import Row, Table, grouped
 
 #: endpoint -> what a reader calls it
@@ -103,7 +103,7 @@ def _statistics(plan: Mapping[str, Any]) -> str:
         if template is None:
             continue
         options = {
-            key: str(value).replace("{arm}", plan["data"].get("arm", "TRT01P"))
+            key: _option(value).replace("{arm}", plan["data"].get("arm", "TRT01P"))
             for key, value in (analysis.get("options") or {}).items()
         }
         sentence = template.format_map(_Known(options))
@@ -113,11 +113,17 @@ def _statistics(plan: Mapping[str, Any]) -> str:
     if multiplicity and multiplicity.get("family"):
         sentences.append(
             f"The family of {', '.join(multiplicity['family'])} is adjusted by the "
-            f"{multiplicity['method']} procedure."
+            f"{proper(multiplicity['method'])} procedure."
         )
     level = confidence(plan.get("conf_level", 0.95))
     sentences.append(f"Intervals are two-sided with confidence level {level}.")
     return "**Statistics.** " + " ".join(sentences)
+
+
+def _option(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
+    return proper(str(value))
 
 
 class _Known(dict[str, str]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from livertrack._views import frame_of, rows_of
-from livertrack.tables._format import p_value
+from livertrack.tables._format import p_value, proper
 from livertrack.tables._table import Row, Table
 
 
@@ -30,7 +30,7 @@ def family_table(result: Any) -> Table:
         rows=rows,
         text_columns=(2,),
         footnotes=(
-            f"Procedure: {result.settings.get('method', '')}.", *result.notes,
+            f"Procedure: {proper(str(result.settings.get('method', '')))}.", *result.notes,
         ),
         empty="No hypothesis of the family has a p-value.",
     )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from livertrack.tables._table import Row, Table, grouped
+from livertrack.tables.methods import ENDPOINTS
 
 
 def estimand_table(plan: Mapping[str, Any]) -> Table:
@@ -48,7 +49,7 @@ def analysis_table(plan: Mapping[str, Any], *, failed: Mapping[str, str] | None 
             Row(
                 analysis["id"],
                 (
-                    analysis["endpoint"].replace("_", " "),
+                    ENDPOINTS.get(analysis["endpoint"], analysis["endpoint"].replace("_", " ")),
                     ", ".join(_shown(measures)) or "–",
                     analysis.get("visit") or "all",
                     analysis.get("estimand") or "–",

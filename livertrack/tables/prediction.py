@@ -18,7 +18,9 @@ _PAIRS = (
     "conf_low", "conf_high", "p_value", "n",
 )  # fmt: skip
 _METRICS = {
-    "auc": "AUC", "accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy",
+    "auc": "AUC", "auc_delong": "AUC (DeLong)", "r": "Correlation",
+    "quadratic_kappa": "Kappa, quadratic weights", "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
     "sensitivity": "Sensitivity", "specificity": "Specificity", "brier": "Brier score",
     "calibration_slope": "Calibration slope (ideal 1)",
     "calibration_intercept": "Calibration intercept (ideal 0)", "f1": "F1 score",

@@ -8,6 +8,10 @@ from typing import Any
 from livertrack._views import BENEFIT, frame_of, order_of, rows_of, variable_of
 from livertrack.tables._format import confidence, digits_for, interval, number, p_value
 
+_PAIRS = (
+    "arm", "measure_1", "measure_2", "metric", "estimate_1", "estimate_2", "p_value", "n",
+)  # fmt: skip
+
 
 def contrast_sentences(
     result: Any, *, label: str, arms: Sequence[str] = (), visit: str | None = None
@@ -37,8 +41,8 @@ def contrast_sentences(
     sentences = []
     for row in rows:
         head = f"{label}, {row[arm]} minus {row['reference']}"
-        if "AVISIT" in row:
-            head += f" at {row['AVISIT']}"
+        if row.get("AVISIT") or visit:
+            head += f" at {row.get('AVISIT') or visit}"
         if row["estimate"] != row["estimate"]:
             sentences.append(f"{head}: not estimable.")
             continue
@@ -66,6 +70,39 @@ def separation_sentence(results: Sequence[Any], *, arm: str, labels: Any) -> str
         parts.append(f"{labels(measure)} ({way}; AUC {shown}; g {number(row['g'])})")
     reference = results[0].settings.get("reference", "the reference")
     return f"{arm} v {reference}, the measures furthest apart: {'; '.join(parts)}."
+
+
+def comparison_sentences(result: Any, *, labels: Any, metric: str = "auc") -> list[str]:
+    """Name the pairs of measures of which one separates the arms better, per arm."""
+    frame = frame_of(result, "table", _PAIRS)
+    frame = frame[frame["metric"].astype(str) == metric]
+    alpha = 1 - float(result.settings.get("conf_level", 0.95))
+    reference = result.settings.get("reference", "the reference")
+    sentences = []
+    for arm in order_of([*frame["arm"]]):
+        rows = rows_of(frame[frame["arm"].astype(str) == arm])
+        clear = [_better(row, labels) for row in rows if row["p_value"] <= alpha]
+        head = f"{arm} v {reference}"
+        if clear:
+            sentences.append(
+                f"{head}, {len(clear)} of {len(rows)} pairs of measures: {'; '.join(clear)}. "
+                "These p-values are not adjusted for the number of pairs."
+            )
+        else:
+            sentences.append(
+                f"{head}: none of the {len(rows)} pairs of measures differs clearly in how well "
+                "it separates the arms."
+            )
+    return sentences
+
+
+def _better(row: dict[str, Any], labels: Any) -> str:
+    better, worse = ("1", "2") if row["estimate_1"] >= row["estimate_2"] else ("2", "1")
+    first, second = labels(row[f"measure_{better}"]), labels(row[f"measure_{worse}"])
+    return (
+        f"{first} better than {second} (AUC {number(row[f'estimate_{better}'])} v "
+        f"{number(row[f'estimate_{worse}'])}, p {_relation(row['p_value'])})"
+    )
 
 
 def _relation(p: Any) -> str:

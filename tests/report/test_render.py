@@ -127,7 +127,8 @@ def test_a_failed_render_leaves_the_page_of_the_last_good_one(tmp_path: Path) ->
 
 
 def test_rendering_needs_no_home_and_no_environment(tmp_path: Path) -> None:
-    body = f"{HEAD}```{{python}}\n#| label: who\n#| output: asis\nimport sys\nprint(sys.executable)\n```\n"
+    code = "#| label: who\n#| output: asis\nimport sys\nprint(sys.executable)"
+    body = f"{HEAD}```{{python}}\n{code}\n```\n"
     source, home = write(tmp_path, body), tmp_path / "home"
     home.mkdir()
     code = (

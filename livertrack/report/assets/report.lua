@@ -55,6 +55,9 @@ end
 local function number_figure(figure)
   local label = claim(figure.identifier)
   figure = describe_images(figure)
+  if html then
+    figure.attributes["tabindex"] = "0"
+  end
   figure.caption.long = pandoc.Blocks({ pandoc.Plain(with_number(label, caption_inlines(figure.caption.long))) })
   return figure
 end
