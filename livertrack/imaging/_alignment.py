@@ -186,7 +186,7 @@ def _rotation(vector: Array) -> Array:
     x, y, z = vector
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     if angle < 1e-12:
-        return np.eye(3) + cross
+        return np.asarray(np.eye(3) + cross)
     sine, cosine = np.sin(angle) / angle, (1 - np.cos(angle)) / angle**2
     return np.asarray(np.eye(3) + sine * cross + cosine * cross @ cross)
 

@@ -160,7 +160,7 @@ def pathway_records(
 
 
 def count_pairs(before: Labels, after: Labels, n_types: int) -> NDArray[np.int64]:
-    """Voxels by type before and type after, array (K, K); those with a 0 on a side are left out."""
+    """Voxels by type before and after, array (K, K); those with a 0 on a side are left out."""
     seen = (before > 0) & (after > 0)
     pairs = (before[seen].astype(np.int64) - 1) * n_types + after[seen] - 1
     return np.bincount(pairs, minlength=n_types**2).reshape(n_types, n_types)
@@ -282,7 +282,7 @@ def _transport(start: Labels, end: Labels, how: _How) -> NDArray[np.float64]:
     if not all(count.any() for count in counts):
         return np.zeros((how.n_types, how.n_types))
     before, after = (count / count.sum() for count in counts)
-    return least_transport(before, after, how.cost) * counts[0].sum()
+    return least_transport(before, after, how.cost) * float(counts[0].sum())
 
 
 def _rows(
