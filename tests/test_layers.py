@@ -45,3 +45,9 @@ def test_no_pickle_and_no_machine_paths_in_the_package(repository: Path) -> None
     assert files
     hits = [path.name for path in files if bad.search(path.read_text(encoding="utf-8"))]
     assert hits == []
+
+
+def test_the_architecture_page_lists_every_public_name_and_where_it_lives(repository: Path) -> None:
+    page = (repository / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(\w+)` \| `([\w.]+)` \|", page, flags=re.MULTILINE))
+    assert listed == lt._EXPORTS
