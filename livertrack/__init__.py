@@ -23,6 +23,7 @@ _EXPORTS = {
     "ancova": "livertrack.endpoints.ancova",
     "compare_covariances": "livertrack.endpoints.mmrm",
     "impute": "livertrack.endpoints.imputation",
+    "power": "livertrack.endpoints.power",
     # the imaging endpoints
     "separation": "livertrack.endpoints.separation",
     "compare_separation": "livertrack.endpoints.compare_separation",
