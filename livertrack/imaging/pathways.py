@@ -34,7 +34,8 @@ _MEASURES = {
     "SHIFTMM": "shift_mm",
 }  # fmt: skip
 QUALITY_COLUMNS = [
-    "USUBJID", "AVISIT", "AVISITN", "METHOD", "REASON", *_MEASURES, "NVOX", "OUTFOV", "OUTVIEW",
+    "USUBJID", "AVISIT", "AVISITN", "METHOD", "REASON", *_MEASURES, "CONVFL", "NVOX", "OUTFOV",
+    "OUTVIEW",
 ]  # fmt: skip
 
 
@@ -51,9 +52,9 @@ class PathwayRecords(Result):
         records), ``REASON`` where it is not ``voxel``, Dice of the masks before (``DICE0``) and
         after (``DICE``), ``SURFMM`` (mean surface distance, mm), ``CORREL`` (of intensities),
         ``JACLOW, JACHIGH`` (volume ratio, 1st and 99th percentile), ``NFOLD`` (folded voxels),
-        ``SHIFTMM`` (mean displacement, mm), ``NVOX`` (voxels of the baseline liver), ``OUTFOV``
-        and ``OUTVIEW`` (proportion of them outside the follow-up's field of view, and outside its
-        label map: the latter includes the former).
+        ``SHIFTMM`` (mean displacement, mm), ``CONVFL`` (Y: the search settled), ``NVOX`` (voxels
+        of the baseline liver), ``OUTFOV`` and ``OUTVIEW`` (proportion of them outside the
+        follow-up's field of view, and outside its label map: the latter includes the former).
     """
 
     quality: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -212,6 +213,7 @@ def _pair(
         found = register(before, after, method=how.method)
         carried, in_view = carry(map_after, after, before, found)
         facts |= {name: found.quality[key] for name, key in _MEASURES.items()}
+        facts["CONVFL"] = "Y" if found.quality["converged"] else "N"
         facts |= {"OUTFOV": float((~in_view).mean()), "OUTVIEW": float((carried == 0).mean())}
         facts["REASON"] = _unfit(found, how.min_dice)
     if facts["REASON"]:
@@ -232,8 +234,6 @@ def _pair(
 
 def _unfit(found: Correspondence, min_dice: float) -> str:
     """Why a correspondence is not used; blank when it is."""
-    if not found.quality["converged"]:
-        return "registration did not converge"
     # `not >=`, so that NaN is unfit too
     return "" if found.quality["dice"] >= min_dice else f"Dice below {min_dice:g}"
 
