@@ -337,5 +337,13 @@ def _global_table(test: MaxT, reference: str) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     frame.insert(5, "p_adjusted", np.nan)
     for _, part in frame.dropna(subset=["p_value"]).groupby("statistic_name"):
-        frame.loc[part.index, "p_adjusted"] = multipletests(part["p_value"], method="holm")[1]
+        frame.loc[part.index, "p_adjusted"] = _holm(part["p_value"].to_numpy())
     return frame
+
+
+def _holm(p: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values."""
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    return adjusted
