@@ -66,7 +66,7 @@ def test_wrong_p_values_and_methods_are_refused() -> None:
         lt.adjust_pvalues([[0.1, 0.2]], "holm")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
 def test_hommel_is_never_above_hochberg_holm_and_bonferroni(p: list[float]) -> None:
     found = [adjusted(p, method) for method in reversed(FAMILYWISE)]
