@@ -10,8 +10,8 @@ import pandas as pd
 #: which way is good for the subject, by PARAMCD; measures without an entry have no direction
 BENEFIT: Mapping[str, str] = {
     **dict.fromkeys(
-        ("ALT", "AST", "GGT", "ALP", "BILI", "LOGBILI", "INR", "PROTIME", "PT", "PDFF", "STIFF", "T1",
-         "CT1", "LIF", "STEATOSIS", "INFLAM", "BALLOON", "FIBROSIS", "NAS", "NASH", "STAGE",
+        ("ALT", "AST", "GGT", "ALP", "BILI", "LOGBILI", "INR", "PROTIME", "PT", "PDFF", "STIFF",
+         "T1", "CT1", "LIF", "STEATOSIS", "INFLAM", "BALLOON", "FIBROSIS", "NAS", "NASH", "STAGE",
          "FIB4", "ELF", "MELD", "ALBI", "MAYO"),
         "lower",
     ),
@@ -68,6 +68,13 @@ def order_of(values: Sequence[Any], wanted: Sequence[str] | None = None) -> list
     seen = list(dict.fromkeys(str(value) for value in values))
     first = [value for value in (wanted or ()) if value in seen]
     return [*first, *(value for value in seen if value not in first)]
+
+
+def region_name(region: str) -> str:
+    """Name a region for a reader; shells are counted from the surface of the liver."""
+    if not region:
+        return "whole liver"
+    return f"shell {region[5:]}" if region.startswith("SHELL") and region[5:].isdigit() else region
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:

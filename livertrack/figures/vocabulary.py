@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from livertrack.figures._palette import SOFT, ink_on, type_colour, type_hatch
 from livertrack.figures._style import empty_axes, one_axes, styled
@@ -111,6 +112,7 @@ def intensity_profiles(
         ax.axvline(0, color=SOFT, linewidth=0.8)
         ax.set_title(name)
         ax.grid(axis="x")
+        ax.xaxis.set_major_locator(MaxNLocator(3))
         ax.set_yticks(range(1, n_types + 1))
         ax.tick_params(axis="y", length=0)
     axes[0, 0].invert_yaxis()

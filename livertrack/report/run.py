@@ -116,10 +116,11 @@ class Run:
     def label(self, parameter: str) -> str:
         """Name a measure, with its unit where the run states it."""
         stated = self.provenance.get("parameters", {})
-        if parameter in stated:
-            return _readable(str(stated[parameter]))
-        if parameter.startswith("TV") and parameter[2:].isdigit():
+        named = (self.plan["data"].get("labels") or {}).get(parameter)
+        if named is None and parameter.startswith("TV") and parameter[2:].isdigit():
             return f"Tissue type {int(parameter[2:])}"
+        if named or parameter in stated:
+            return _readable(str(named or stated[parameter]))
         known = describe_parameter(parameter)
         return known.title if known is not None else parameter
 
@@ -127,7 +128,7 @@ class Run:
     def stated_labels(self) -> dict[str, str]:
         """Measures that the run itself names, by PARAMCD."""
         stated = self.provenance.get("parameters", {})
-        return {str(code): _readable(str(label)) for code, label in stated.items()}
+        return {str(code): self.label(str(code)) for code in stated}
 
     @property
     def subject_labels(self) -> dict[str, str]:
@@ -147,7 +148,13 @@ class Run:
 
     def all_labels(self) -> dict[str, str]:
         """Name every measure of the run."""
-        return {**self.labels(self.results), **self.type_labels, **self.stated_labels}
+        return {**self.stated_labels, **self.labels(self.results), **self.type_labels}
+
+    def outcome(self, result: StoredResult) -> str:
+        """Name what a prediction is about, with the threshold that makes it binary."""
+        rule = (self.analysis(result.analysis).get("options") or {}).get("threshold")
+        name = self.label(result.variable)
+        return f"{name} ≥ {rule:g}" if rule is not None else name
 
     def time_label(self, parameter: str) -> str:
         """Label of a time axis: the unit where the name of the event states it."""

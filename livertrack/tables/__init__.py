@@ -11,7 +11,6 @@ from livertrack.tables._format import (
     p_value,
     percent,
 )
-from livertrack.tables._plain import plain_table
 from livertrack.tables._table import Row, Table, grouped
 from livertrack.tables.comparisons import (
     comparison_table,
@@ -48,9 +47,10 @@ from livertrack.tables.prediction import (
 from livertrack.tables.sentences import (
     comparison_sentences,
     contrast_sentences,
+    prediction_sentence,
     separation_sentence,
 )
-from livertrack.tables.vocabulary import vocabulary_table
+from livertrack.tables.vocabulary import recovery_table, vocabulary_table
 
 __all__ = [
     "ENDPOINTS",
@@ -84,10 +84,11 @@ __all__ = [
     "p_value",
     "pathway_table",
     "percent",
-    "plain_table",
     "prediction_comparison_table",
+    "prediction_sentence",
     "prediction_table",
     "provenance_table",
+    "recovery_table",
     "responder_rule",
     "responder_table",
     "scan_measure_table",

@@ -232,12 +232,17 @@ def _method(results: Sequence[Any], labels: Labels | None = None) -> tuple[str, 
         for note in result.notes:
             measure = variable_of(result)
             notes.setdefault(note, []).append((labels or {}).get(measure, measure))
-    whole = {note for note, measures in notes.items() if len(measures) == len(results)}
-    listed = [
-        note if note in whole or not any(measures) else f"{', '.join(measures)}: {note}"
-        for note, measures in notes.items()
-    ]
+    listed = []
+    for note, measures in notes.items():
+        everywhere = len(measures) == len(results) or not any(measures)
+        told = everywhere or any(note.startswith(measure) for measure in measures)
+        listed.append(sentence(note) if told else f"{', '.join(measures)}: {sentence(note)}")
     return (*(f"Method: {proper(method)}." for method in methods if method), *listed)
+
+
+def sentence(note: str) -> str:
+    """Write a note as a sentence."""
+    return note[:1].upper() + note[1:] + ("" if note.endswith((".", "!", "?")) else ".")
 
 
 def _ordered(

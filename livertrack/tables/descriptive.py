@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from livertrack._views import frame_of, order_of, rows_of
+from livertrack.dictionary import describe_parameter
 from livertrack.tables._format import (
     confidence,
     count_percent,
@@ -15,6 +16,7 @@ from livertrack.tables._format import (
     number,
 )
 from livertrack.tables._table import Row, Table, grouped
+from livertrack.tables.comparisons import sentence
 
 TOTAL = "Total"
 _BASELINE = (
@@ -41,6 +43,14 @@ _NAMES = {
 
 _YES = {"Y": "Yes", "N": "No"}
 _LEVELS = {("SEX", "F"): "Female", ("SEX", "M"): "Male"}
+
+
+def _yes_no(variable: str) -> Mapping[str, str]:
+    """Words of a variable that is yes or no, in letters or (by the dictionary) in digits."""
+    known = describe_parameter(variable)
+    if known is not None and any(unit.unit.startswith("yes (1)") for unit in known.units):
+        return {"1": "Yes", "0": "No"}
+    return _YES
 
 
 def _columns(found: Iterable[Any], arms: Sequence[str]) -> list[str]:
@@ -82,7 +92,7 @@ def disposition_table(result: Any, *, arms: Sequence[str] = ()) -> Table:
         footnotes=(
             "Subjects (%). Denominator: randomised subjects for the population, the analysed "
             "population for all that follows.",
-            *result.notes,
+            *map(sentence, result.notes),
         ),
         empty="No subject was randomised.",
     )
@@ -112,7 +122,7 @@ def baseline_summary(
             "Median (quartiles) and mean (SD) of subjects with a value; counts with percent of "
             "subjects with a value. No tests: baseline differences of a randomised trial are "
             "chance.",
-            *result.notes,
+            *map(sentence, result.notes),
         ),
         empty="No subject has baseline data.",
     )
@@ -148,7 +158,13 @@ def _categorical(rows: Sequence[Mapping[str, Any]], levels: Sequence[str]) -> li
             for r in (by_arm.get(arm) for arm in levels)
         )
         parts.append(
-            Row(_LEVELS.get((str(rows[0]["variable"]), level), _YES.get(level, level)), cells)
+            Row(
+                _LEVELS.get(
+                    (str(rows[0]["variable"]), level),
+                    _yes_no(str(rows[0]["variable"])).get(level, level),
+                ),
+                cells,
+            )
         )
     return [*parts, *_missing(_by_arm(rows), levels)]
 
@@ -183,7 +199,7 @@ def scan_table(result: Any, *, arms: Sequence[str] = ()) -> Table:
         footnotes=(
             "Scans (%). Denominator of the percentage: scans acquired in that arm at that visit.",
             f"Reasons of exclusion: {listed}.",
-            *result.notes,
+            *map(sentence, result.notes),
         ),
         empty="No scan was acquired.",
     )
@@ -261,7 +277,7 @@ def signature_table(
         rows=grouped(groups),
         footnotes=(
             f"Mean ({level} CI of the mean), {unit}; n: subjects with a value.",
-            *result.notes,
+            *map(sentence, result.notes),
         ),
         empty="No scan was analysed.",
     )

@@ -19,6 +19,8 @@ ENDPOINTS = {
 #: quality measures of a scan -> what a reader calls them
 SCAN_MEASURES = {
     "NVOX": "Liver voxels", "VOLML": "Liver volume (mL)", "SNR": "Signal-to-noise ratio",
+    "BIASSD": "Bias field (SD of its logarithm over the liver)",
+    "NCOMP": "Connected parts of the liver mask",
     "DICE": "Overlap with the baseline liver after registration (Dice)",
 }  # fmt: skip
 _METHOD = {

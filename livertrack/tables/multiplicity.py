@@ -7,6 +7,7 @@ from typing import Any
 from livertrack._views import frame_of, rows_of
 from livertrack.tables._format import p_value, proper
 from livertrack.tables._table import Row, Table
+from livertrack.tables.comparisons import sentence
 
 
 def family_table(result: Any) -> Table:
@@ -30,7 +31,8 @@ def family_table(result: Any) -> Table:
         rows=rows,
         text_columns=(2,),
         footnotes=(
-            f"Procedure: {proper(str(result.settings.get('method', '')))}.", *result.notes,
+            f"Procedure: {proper(str(result.settings.get('method', '')))}.",
+            *map(sentence, result.notes),
         ),
         empty="No hypothesis of the family has a p-value.",
     )  # fmt: skip

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from livertrack._views import frame_of, order_of, rows_of
+from livertrack._views import frame_of, order_of, region_name, rows_of
 from livertrack.tables._format import confidence, integer, interval, number, p_value
 from livertrack.tables._table import Row, Table, grouped
+from livertrack.tables.comparisons import sentence
 
 _COLUMNS = (
     "arm", "reference", "visit", "region", "level", "from_type", "to_type", "estimate",
@@ -43,7 +44,7 @@ def pathway_table(
         members = [
             Row(
                 f"Type {row['from_type']} → {row['to_type']}"
-                + (f", {row['region']}" if str(row["region"]) else ""),
+                + (f", {region_name(str(row['region']))}" if str(row["region"]) else ""),
                 (
                     str(row["visit"]),
                     f"{integer(row['n_arm'])} / {integer(row['n_ref'])}",
@@ -75,7 +76,7 @@ def pathway_table(
             f"Intervals are pointwise. p adjusted over {integer(result.settings.get('n_tested'))} "
             f"tested flows by step-down max-T with {integer(result.settings.get('n_perm'))} "
             "permutations.",
-            *result.notes,
+            *map(sentence, result.notes),
         ),
         empty="No flow between tissue types could be tested.",
     )  # fmt: skip

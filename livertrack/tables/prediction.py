@@ -7,7 +7,8 @@ from typing import Any
 
 from livertrack._views import frame_of, order_of, rows_of
 from livertrack.tables._format import confidence, integer, interval, number, p_value
-from livertrack.tables._table import Row, Table
+from livertrack.tables._table import Row, Table, grouped
+from livertrack.tables.comparisons import sentence
 
 _TABLE = (
     "feature_set", "metric", "estimate", "conf_low", "conf_high", "p_value", "chance", "n",
@@ -60,7 +61,7 @@ def prediction_table(result: Any, *, outcome: str = "the outcome") -> Table:
             "chance: the whole procedure repeated with features exchanged among subjects "
             f"({integer(result.settings.get('n_perm'))} permutations).",
             f"Method: {result.settings.get('method', 'nested cross-validation')}.",
-            *result.notes,
+            *map(sentence, result.notes),
         ),
         empty="Nothing could be predicted.",
     )
@@ -68,27 +69,25 @@ def prediction_table(result: Any, *, outcome: str = "the outcome") -> Table:
 
 def prediction_comparison_table(result: Any) -> Table:
     """Differences between feature sets on the same subjects, from `biopsy_prediction`."""
-    frame = frame_of(result, "comparison", _PAIRS)
-    rows = [
-        Row(
-            f"{set_name(str(row['feature_set_1']))} − {set_name(str(row['feature_set_2']))}",
-            (
-                metric_name(str(row["metric"])), number(row["estimate_1"]),
-                number(row["estimate_2"]),
-                interval(row["difference"], row["conf_low"], row["conf_high"]),
-                p_value(row["p_value"]),
-            ),
-        )
-        for row in rows_of(frame)
-    ]  # fmt: skip
+    pairs: dict[str, list[Row]] = {}
+    for row in rows_of(frame_of(result, "comparison", _PAIRS)):
+        name = f"{set_name(str(row['feature_set_1']))} v {set_name(str(row['feature_set_2']))}"
+        cells = (
+            number(row["estimate_1"]), number(row["estimate_2"]),
+            interval(row["difference"], row["conf_low"], row["conf_high"]),
+            p_value(row["p_value"]),
+        )  # fmt: skip
+        pairs.setdefault(name, []).append(Row(metric_name(str(row["metric"])), cells))
     level = confidence(result.settings.get("conf_level", 0.95))
     return Table(
         title="Feature sets compared on the same subjects",
-        stub="Feature sets",
-        headers=("Metric", "First", "Second", f"Difference ({level} CI)", "p"),
-        rows=tuple(rows),
-        text_columns=(0,),
-        footnotes=("First minus second; for errors (Brier score) less is better.",),
+        stub="Feature sets and metric",
+        headers=("First", "Second", f"Difference ({level} CI)", "p"),
+        rows=grouped(list(pairs.items())),
+        footnotes=(
+            "First minus second; for errors (Brier score) less is better. Bootstrap over "
+            "subjects; AUC also by the paired DeLong test.",
+        ),
         empty="There is one feature set.",
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from livertrack._views import BENEFIT, frame_of, order_of, rows_of, variable_of
 from livertrack.tables._format import confidence, digits_for, interval, number, p_value
+from livertrack.tables.prediction import metric_name, set_name
 
 _PAIRS = (
     "arm", "measure_1", "measure_2", "metric", "estimate_1", "estimate_2", "p_value", "n",
@@ -70,6 +71,27 @@ def separation_sentence(results: Sequence[Any], *, arm: str, labels: Any) -> str
         parts.append(f"{labels(measure)} ({way}; AUC {shown}; g {number(row['g'])})")
     reference = results[0].settings.get("reference", "the reference")
     return f"{arm} v {reference}, the measures furthest apart: {'; '.join(parts)}."
+
+
+def prediction_sentence(result: Any, *, outcome: str) -> str:
+    """Give the leading metric of each feature set of a `biopsy_prediction` result."""
+    rows = rows_of(
+        frame_of(result, "table", ("feature_set", "metric", "estimate", "conf_low", "conf_high"))
+    )
+    leading = str(rows[0]["metric"]) if rows else ""
+    parts = [
+        f"{set_name(str(row['feature_set']))} "
+        f"{interval(row['estimate'], row['conf_low'], row['conf_high'])}"
+        for row in rows
+        if str(row["metric"]) == leading
+    ]
+    if not parts:
+        return f"{outcome}: nothing could be predicted."
+    n = result.settings.get("n_subjects")
+    return (
+        f"{outcome} predicted for subjects the model had not seen (N = {n}): "
+        f"{metric_name(leading)} {'; '.join(parts)}."
+    )
 
 
 def comparison_sentences(result: Any, *, labels: Any, metric: str = "auc") -> list[str]:
