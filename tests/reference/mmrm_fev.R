@@ -1,7 +1,7 @@
 # Reference numbers of tests/endpoints/mmrm/test_reference_mmrm.py:
 # R mmrm 0.3.18 with emmeans on fev_data and bcva_data (artificial data of the R package mmrm).
-#   Rscript mmrm_fev.R [data folder] [output folder] [fits|inference]
-# writes mmrm_fits.csv and mmrm_inference.csv.
+#   Rscript mmrm_fev.R [data folder] [output folder] [fits|inference|rest] [structures, by commas]
+# writes mmrm_fits.csv, mmrm_inference.csv and mmrm_rest.csv.
 # mmrm's optimizers stop at a relative change of the likelihood. Every fit is finished here by
 # Newton steps on mmrm's own objective and refitted from there; the gradient left is recorded.
 suppressMessages({library(mmrm); library(emmeans)})
@@ -62,28 +62,28 @@ summaries <- function(case, fit, by_visit, weights = c("equal", "proportional"))
   }
 }
 
-structures <- c("us", "toep", "toeph", "ar1", "ar1h", "cs", "csh", "ad", "adh", "sp_exp")
+all_structures <- c("us", "toep", "toeph", "ar1", "ar1h", "cs", "csh", "ad", "adh", "sp_exp")
+structures <- if (length(args) > 3) strsplit(args[4], ",")[[1]] else all_structures
 term <- function(s, grouped) {
   visit <- if (s == "sp_exp") "VISITN, VISITN2" else "AVISIT"
   sprintf("%s(%s | %sUSUBJID)", s, visit, if (grouped) "ARMCD / " else "")
 }
 fixed <- c(plain = "FEV1 ~ RACE + SEX + ARMCD * AVISIT", base = "FEV1 ~ FEV1_BL * AVISIT + ARMCD * AVISIT",
            grouped = "FEV1 ~ RACE + ARMCD * AVISIT", weighted = "FEV1 ~ SEX + ARMCD * AVISIT")
-parts <- if (length(args) > 2) args[3] else "fits inference"
+parts <- if (length(args) > 2) args[3] else "fits inference rest"
 if (grepl("fits", parts)) for (s in structures) for (reml in c(TRUE, FALSE)) for (v in names(fixed)) {
   case <- paste(s, if (reml) "reml" else "ml", v, sep = "-")
   f <- as.formula(paste(fixed[[v]], "+", term(s, v == "grouped")))
   w <- if (v == "weighted") fev$WEIGHT else rep(1, nrow(fev))
   fit <- tryCatch(polished(f, fev, reml = reml, weights = w), error = function(e) {message(case, ": ", conditionMessage(e)); NULL})
-  if (!is.null(fit)) summaries(case, fit, TRUE)
+  if (!is.null(fit)) summaries(case, fit, TRUE, if (reml) c("equal", "proportional") else "equal")
   message(case)
 }
 
 if (length(rows)) save_rows("mmrm_fits.csv")
-if (!grepl("inference", parts)) quit()
 
 # degrees of freedom and empirical covariances
-for (s in structures) for (m in c("Kenward-Roger-Linear", "Empirical", "Empirical-Jackknife", "Empirical-Bias-Reduced")) {
+if (grepl("inference", parts)) for (s in structures) for (m in c("Kenward-Roger-Linear", "Empirical", "Empirical-Jackknife", "Empirical-Bias-Reduced")) {
   case <- paste(s, "reml", m, sep = "-")
   f <- as.formula(paste("FEV1 ~ RACE + ARMCD * AVISIT +", term(s, FALSE)))
   kr <- m == "Kenward-Roger-Linear"
@@ -94,6 +94,9 @@ for (s in structures) for (m in c("Kenward-Roger-Linear", "Empirical", "Empirica
   add(case, "joint", "interaction", md$f_stat, md$num_df, md$denom_df)
   message(case)
 }
+if (length(rows)) save_rows("mmrm_inference.csv")
+if (!grepl("rest", parts)) quit()
+
 for (s in c("us", "ar1h")) for (m in c("Satterthwaite", "Between-Within", "Residual")) {
   case <- paste(s, "reml", m, sep = "-")
   fit <- polished(as.formula(paste("FEV1 ~ RACE + FEV1_BL + ARMCD * AVISIT +", term(s, FALSE))), fev, method = m)
@@ -123,4 +126,4 @@ fit <- polished(FEV1 ~ FEV1_BL + SEX + SEX2 + FEV1_BL2 + ARMCD * AVISIT + toeph(
 summaries("toeph-reml-deficient", fit, TRUE, "equal")
 fit <- polished(BCVA_CHG ~ BCVA_BL + RACE + ARMCD * AVISIT + us(AVISIT | USUBJID), bcva)
 summaries("us-reml-bcva", fit, TRUE, character())
-save_rows("mmrm_inference.csv")
+save_rows("mmrm_rest.csv")

@@ -134,15 +134,15 @@ def _other(likelihood: Likelihood, start: Floats, name: str) -> Floats:
     methods: dict[str, Callable[[], optimize.OptimizeResult]] = {
         "trust-exact": lambda: optimize.minimize(
             lambda e: at(e)[0], start, jac=lambda e: at(e)[1], hess=lambda e: at(e)[2],
-            method="trust-exact", options={"gtol": 1e-8, "maxiter": 500},
+            method="trust-exact", options={"gtol": 1e-8, "maxiter": 200},
         ),
         "bfgs": lambda: optimize.minimize(
             lambda e: at(e)[0], start, jac=lambda e: at(e)[1], method="BFGS",
-            options={"gtol": 1e-8, "maxiter": 1000},
+            options={"gtol": 1e-8, "maxiter": 300},
         ),
         "nelder-mead": lambda: optimize.minimize(
             lambda e: min(likelihood.value(e), 1e100), start, method="Nelder-Mead",
-            options={"maxiter": 2000, "maxfev": 2000, "xatol": 1e-8, "fatol": 1e-10},
+            options={"maxiter": 1000, "maxfev": 1000, "xatol": 1e-8, "fatol": 1e-10},
         ),
     }  # fmt: skip
     try:
