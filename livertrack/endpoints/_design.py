@@ -194,7 +194,7 @@ def model_frame(data: pd.DataFrame, formula: str, *, extra: Sequence[str] = ()) 
 def make_design(
     parsed: ParsedFormula, data: pd.DataFrame, codes: dict[str, Codes] | None = None
 ) -> Design:
-    """Design of ``parsed`` with the levels that occur in ``data``; ``codes`` keeps what it finds."""
+    """Design of ``parsed`` with the levels that occur in ``data``; ``codes`` keeps the codes."""
     found = {} if codes is None else codes
     known = dict.fromkeys(map(str, data.columns))
     columns = _columns(parsed.variables, known)
@@ -233,7 +233,7 @@ def make_design(
 
 
 def factorise(values: pd.Series) -> Codes:
-    """Levels as `occurring_levels` gives them, and the place of every value among them (NaN: -1)."""
+    """Levels as `occurring_levels` gives them, and the place of every value (NaN: -1)."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         levels = occurring_levels(values)
         lookup = pd.Index(list(levels)).get_indexer(pd.Index(values.cat.categories))

@@ -76,13 +76,14 @@ def _newton(
         if not (np.isfinite(here.gradient).all() and np.isfinite(here.hessian).all()):
             reason = "the likelihood is not finite"
             break
-        curvature, axes = np.linalg.eigh(here.hessian)
+        unit = np.sqrt(np.maximum(np.abs(np.diag(here.hessian)), 1e-300))  # frees of scale
+        curvature, axes = np.linalg.eigh(here.hessian / np.outer(unit, unit))
         top = max(float(np.abs(curvature).max(initial=0)), 1e-300)
         smallest = float(curvature.min(initial=top)) / top
-        along = axes.T @ here.gradient
+        along = axes.T @ (here.gradient / unit)
         scaled = along / np.maximum(np.abs(curvature), 1e-9 * top)
         decrement = float(along @ scaled)
-        step = -axes @ scaled
+        step = -(axes @ scaled) / unit
         if decrement < tolerance and smallest > 1e-10:
             return Optimum(eta + step, True, decrement, smallest, iteration + 1, tried, "")
         step *= min(1.0, _MAX_STEP / max(float(np.abs(step).max(initial=0)), 1e-300))

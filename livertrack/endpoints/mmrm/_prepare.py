@@ -236,7 +236,7 @@ def _moments(
         moments = own.T @ own / np.maximum(joint[g], 1.0)
         variances = np.diag(moments).copy()
         typical = variances[variances > 0].mean() if (variances > 0).any() else 1.0
-        variances = np.maximum(variances, 1e-3 * typical)
+        variances = np.maximum(variances, 1e-10 * typical)
         scale = np.sqrt(np.outer(variances, variances))
         correlation = np.where(joint[g] > 0, moments / scale, 0.0)
         np.fill_diagonal(correlation, 1.0)

@@ -360,3 +360,14 @@ def test_coefficients_are_named_and_ordered_as_in_r(data: pd.DataFrame) -> None:
         "(Intercept)", "SEXM", "AVISITWeek 12", "AVISITWeek 24", "AVISITWeek 48", "BASE",
         "SEXM:AVISITWeek 12", "SEXM:AVISITWeek 24", "SEXM:AVISITWeek 48",
     ]  # fmt: skip
+
+
+def test_visits_on_very_different_scales_give_the_same_tests(data: pd.DataFrame) -> None:
+    """An unstructured covariance has no common scale: each visit may have its own unit."""
+    unit = data["AVISIT"].map({"Week 4": 1.0, "Week 12": 1e-2, "Week 24": 10, "Week 48": 100})
+    formula = "CHG ~ TRT01P * AVISIT + us(AVISIT | USUBJID)"
+    call = {"arm": "TRT01P", "reference": "Placebo", "by": "AVISIT"}
+    a = lt.mmrm(data, formula).contrasts(**call)
+    b = lt.mmrm(data.assign(CHG=data["CHG"] * unit.astype(float)), formula).contrasts(**call)
+    np.testing.assert_allclose(a["statistic"], b["statistic"], rtol=1e-6)
+    np.testing.assert_allclose(a["df"], b["df"], rtol=1e-5)

@@ -34,13 +34,14 @@ METHODS = {
 
 
 @cache
-def _numbers(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype={"name": str})
+def _numbers(folder: Path) -> pd.DataFrame:
+    files = ("mmrm_fits.csv", "mmrm_inference.csv", "mmrm_rest.csv")
+    return pd.concat([pd.read_csv(folder / name, dtype={"name": str}) for name in files])
 
 
 @pytest.fixture(scope="module")
 def numbers(reference: Path) -> pd.DataFrame:
-    return _numbers(reference / "mmrm_fev.csv")
+    return _numbers(reference)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,8 @@ def check(fit: Mmrm, numbers: pd.DataFrame, case: str) -> None:
     assert set(kept.index) == set(coefficients.index)
     compare(kept, coefficients.loc[kept.index], case)
     for weights, name in (("equal", "equal"), ("observed", "proportional")):
+        if f"lsmeans {name}" not in wanted.index:
+            continue
         means = fit.lsmeans(["AVISIT", "ARMCD"], weights=weights)
         means.index = means["AVISIT"] + " " + means["ARMCD"]
         compare(means, wanted.loc[f"lsmeans {name}"].set_index("name").loc[means.index], case)

@@ -79,9 +79,7 @@ def test_gadoxetate_transport_of_tristan(
         pars = pd.read_csv(io.BytesIO(archive.read("pars.csv")))
     one = pars[(pars["parameter"] == parameter) & pars["study"].isin(["control", "drug"])]
     one = one.assign(LOGK=np.log(one["value"].astype(float)), STUDY=one["study"])
-    fit = lt.mmrm(
-        one, f"LOGK ~ STUDY + {structure}(STUDY | subject)", df="kenward-roger-linear"
-    )
+    fit = lt.mmrm(one, f"LOGK ~ STUDY + {structure}(STUDY | subject)", df="kenward-roger-linear")
     case = f"tristan {parameter} {structure}"
     assert fit.loglik == pytest.approx(numbers.loc[(case, "loglik"), "estimate"].iloc[0], rel=1e-7)
     agree(fit.coefficients.set_index("term"), numbers.loc[(case, "coefficient")])
