@@ -77,6 +77,12 @@ def region_name(region: str) -> str:
     return f"shell {region[5:]}" if region.startswith("SHELL") and region[5:].isdigit() else region
 
 
+def reason_text(reason: str) -> str:
+    """Write a reason of a dataset in lower case where it is in capitals."""
+    text = reason.strip()
+    return text.lower() if text.isupper() else text[:1].lower() + text[1:]
+
+
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of a frame as dictionaries."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from livertrack._views import frame_of, order_of
+from livertrack._views import frame_of, order_of, reason_text
 from livertrack.figures._palette import INK, SOFT, TINT
 from livertrack.figures._style import empty_axes, styled
 
@@ -118,8 +118,7 @@ def _reasons(table: pd.DataFrame, arm: str, stage: str, visit: str) -> list[str]
         (table["arm"] == arm) & (table["stage"] == stage) & (table["visit"] == visit)
         & (table["reason"] != "") & (table["n"] > 0)
     ]  # fmt: skip
-    reasons = [str(reason).strip() for reason in rows["reason"]]
-    texts = [reason[:1].lower() + reason[1:] for reason in reasons]
+    texts = [reason_text(str(reason)) for reason in rows["reason"]]
     short = [text if len(text) <= 26 else text[:25].rstrip() + "…" for text in texts]
     return [f"  {text}: {int(n)}" for text, n in zip(short, rows["n"], strict=True)]
 

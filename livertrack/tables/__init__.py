@@ -47,6 +47,7 @@ from livertrack.tables.prediction import (
 from livertrack.tables.sentences import (
     comparison_sentences,
     contrast_sentences,
+    pathway_sentence,
     prediction_sentence,
     separation_sentence,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "net_change_table",
     "number",
     "p_value",
+    "pathway_sentence",
     "pathway_table",
     "percent",
     "prediction_comparison_table",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from livertrack._views import frame_of, order_of, rows_of
+from livertrack._views import frame_of, order_of, reason_text, rows_of
 from livertrack.dictionary import describe_parameter
 from livertrack.tables._format import (
     confidence,
@@ -81,7 +81,7 @@ def disposition_table(result: Any, *, arms: Sequence[str] = ()) -> Table:
             count_percent(cell["n"], cell["denominator"]) if cell is not None else "–"
             for cell in (cells.get((stage, visit, reason, arm)) for arm in levels)
         )
-        name = f"— {reason}" if reason else _STAGES.get(stage, stage)
+        name = f"— {reason_text(reason)}" if reason else _STAGES.get(stage, stage)
         heading = visit or ("Whole trial" if stage not in ("discontinued", "completed") else "End")
         groups.setdefault(heading, []).append(Row(name, shown))
     return Table(

@@ -43,8 +43,12 @@ def pathway_table(
         here = here.sort_values(["p_adjusted", "p_value"], kind="stable").head(top)
         members = [
             Row(
-                f"Type {row['from_type']} → {row['to_type']}"
-                + (f", {region_name(str(row['region']))}" if str(row["region"]) else ""),
+                f"Type\u00a0{row['from_type']}\u00a0→\u00a0{row['to_type']}"
+                + (
+                    f",\u00a0{_together(region_name(str(row['region'])))}"
+                    if str(row["region"])
+                    else ""
+                ),
                 (
                     str(row["visit"]),
                     f"{integer(row['n_arm'])} / {integer(row['n_ref'])}",
@@ -80,6 +84,10 @@ def pathway_table(
         ),
         empty="No flow between tissue types could be tested.",
     )  # fmt: skip
+
+
+def _together(text: str) -> str:
+    return text.replace(" ", "\u00a0")
 
 
 def net_change_table(result: Any, *, arms: Sequence[str] = (), visit: str | None = None) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from livertrack._views import BENEFIT, frame_of, order_of, rows_of, variable_of
 from livertrack.tables._format import confidence, digits_for, interval, number, p_value
 from livertrack.tables.prediction import metric_name, set_name
 
+_SHELL = re.compile(r"region SHELL(\d+)")
 _PAIRS = (
     "arm", "measure_1", "measure_2", "metric", "estimate_1", "estimate_2", "p_value", "n",
 )  # fmt: skip
@@ -71,6 +73,11 @@ def separation_sentence(results: Sequence[Any], *, arm: str, labels: Any) -> str
         parts.append(f"{labels(measure)} ({way}; AUC {shown}; g {number(row['g'])})")
     reference = results[0].settings.get("reference", "the reference")
     return f"{arm} v {reference}, the measures furthest apart: {'; '.join(parts)}."
+
+
+def pathway_sentence(result: Any) -> str:
+    """Give the sentence of a `change_pathways` result with regions named for a reader."""
+    return _SHELL.sub(r"shell \1 (of the liver, counted from its surface)", str(result.text))
 
 
 def prediction_sentence(result: Any, *, outcome: str) -> str:

@@ -239,3 +239,9 @@ def test_types_and_arms_differ_without_colour() -> None:
     assert len({(str(arm_style(k).line), arm_style(k).marker) for k in range(6)}) == 6
     assert ink_on("#000000") == "#FFFFFF"
     assert ink_on("#F0E442") == "#000000"
+
+
+def test_reasons_in_capitals_are_written_in_lower_case(trial: pd.DataFrame) -> None:
+    adsl = trial.assign(EOSSTT="DISCONTINUED", DCSREAS="LOST TO FOLLOW-UP")
+    shown = texts(figures.consort(stored(lt.disposition(adsl)), arms=ARMS))
+    assert "  lost to follow-up: 10" in shown
