@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from livertrack._views import frame_of, order_of, region_name, rows_of
@@ -43,12 +43,7 @@ def pathway_table(
         here = here.sort_values(["p_adjusted", "p_value"], kind="stable").head(top)
         members = [
             Row(
-                f"Type\u00a0{row['from_type']}\u00a0→\u00a0{row['to_type']}"
-                + (
-                    f",\u00a0{_together(region_name(str(row['region'])))}"
-                    if str(row["region"])
-                    else ""
-                ),
+                _flow_name(row),
                 (
                     str(row["visit"]),
                     f"{integer(row['n_arm'])} / {integer(row['n_ref'])}",
@@ -86,8 +81,12 @@ def pathway_table(
     )  # fmt: skip
 
 
-def _together(text: str) -> str:
-    return text.replace(" ", "\u00a0")
+def _flow_name(row: Mapping[str, Any]) -> str:
+    """Name a flow and its region, held together by no-break spaces."""
+    name = f"Type {row['from_type']} → {row['to_type']}"
+    if str(row["region"]):
+        name += f", {region_name(str(row['region']))}"
+    return name.replace(" ", "\u00a0")
 
 
 def net_change_table(result: Any, *, arms: Sequence[str] = (), visit: str | None = None) -> Table:
