@@ -73,6 +73,7 @@ _EXPORTS = {
     "signature_summary": "livertrack.endpoints.descriptive",
     "scan_quality": "livertrack.endpoints.scan_quality",
     "vocabulary_recovery": "livertrack.endpoints.vocabulary_recovery",
+    "planted_pathways": "livertrack.endpoints.planted_pathways",
     # errors
     "LivertrackError": "livertrack.errors",
     "DataError": "livertrack.errors",

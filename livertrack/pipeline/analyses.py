@@ -55,11 +55,12 @@ def _change_pathways(study: Study, analysis: Analysis, adpath: pd.DataFrame | No
         msg = f"analysis {analysis.id}: no pathway records; no subject has two usable scans"
         raise PlanError(msg)
     options: Any = analysis.settings
-    return lt.change_pathways(
+    result: Result = lt.change_pathways(
         adpath, **_common(study), subjects=study.analysed(), visit=_visit(analysis),
         strata=(study.plan.data.strata or None) if options.within_strata else None,
         regions=options.regions, n_perm=options.n_perm, seed=seed_of(study, analysis),
     )  # fmt: skip
+    return result
 
 
 def _separation(study: Study, analysis: Analysis) -> Iterable[Answer]:

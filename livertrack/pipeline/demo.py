@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from livertrack.pipeline.ledger import Ledger
 from livertrack.pipeline.progress import Progress
@@ -19,7 +20,7 @@ def demo(
     *,
     seed: int = 20261121,
     formats: Sequence[str] = ("html",),
-    renderer: str = "auto",
+    renderer: Literal["auto", "embedded", "quarto"] = "auto",
 ) -> RunSummary:
     """Simulate a trial in ``out/study``, run its plan in ``out/results``; safe to repeat.
 

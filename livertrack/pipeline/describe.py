@@ -9,6 +9,7 @@ import pandas as pd
 import livertrack as lt
 from livertrack._results import Result
 from livertrack.dictionary import load_schema
+from livertrack.errors import DataError
 from livertrack.pipeline.imaging import Imaging
 from livertrack.study import Study
 
@@ -49,6 +50,24 @@ def describe(study: Study, imaging: Imaging) -> Iterator[Described]:
         )
     if imaging.recovery is not None:
         yield "recovery", lambda: lt.vocabulary_recovery(imaging.recovery)
+        yield "planted_pathways", lambda: _planted(study, imaging)
+
+
+def _planted(study: Study, imaging: Imaging) -> Result:
+    """Planted flows beside those found; for studies that name their simulated truth."""
+    data, settings = study.plan.data, study.plan.imaging
+    if settings is None or imaging.adpath is None or imaging.matches is None:
+        msg = "planted pathways need imaging with pathways and a known truth"
+        raise DataError(msg)
+    folder = study.path / str(settings.truth)
+    truth = pd.read_csv(folder / "pathways.csv", dtype={"USUBJID": str})
+    types = pd.read_csv(folder / "types.csv")
+    result: Result = lt.planted_pathways(
+        imaging.adpath, truth, arm=data.arm, reference=data.reference, visit=data.visits[-1],
+        matches=dict(zip(imaging.matches["type"], imaging.matches["true_type"], strict=True)),
+        names=dict(zip(types["TYPE"], types["NAME"], strict=True)),
+    )  # fmt: skip
+    return result
 
 
 def scans_by_arm(study: Study, imaging: Imaging) -> pd.DataFrame | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ class Imaging:
     adscan: pd.DataFrame | None = None
     registration: pd.DataFrame | None = None
     recovery: pd.DataFrame | None = None
+    matches: pd.DataFrame | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
 
     def extend(self, study: Study) -> Study:
@@ -76,14 +77,20 @@ def run_imaging(
     hashes |= ledger.step("pathways", {**uses, "signatures": hashes}, outputs, steps.pathways)
     frames = {name: pd.read_parquet(adam / f"{name}.parquet")
               for name in ("admri", "adscan", "adpath", "adreg")}  # fmt: skip
-    recovery = None
+    recovery = matches = None
     if settings.truth is not None:
         bar.start("comparison with the known truth")
-        path = adam / "recovery.parquet"
-        ledger.step("recovery", {**uses, "signatures": hashes}, [path], steps.recovery)
-        recovery = pd.read_parquet(path)
+        outputs = [adam / "recovery.parquet", adam / "matches.parquet"]
+        ledger.step("recovery", {**uses, "signatures": hashes}, outputs, steps.recovery)
+        recovery, matches = (pd.read_parquet(path) for path in outputs)
     return Imaging(
-        frames["admri"], frames["adpath"], frames["adscan"], frames["adreg"], recovery, hashes
+        frames["admri"],
+        frames["adpath"],
+        frames["adscan"],
+        frames["adreg"],
+        recovery,
+        matches,
+        hashes,
     )
 
 
@@ -116,7 +123,7 @@ class _Steps:
             baseline=self.study.plan.data.baseline, method=settings.correspondence,
             min_dice=settings.registration_dice, shells=settings.shells,
             distances=vocabulary.card["distances"], liver_label=settings.liver_label,
-            reference_label=settings.reference_label, workers=-1,
+            reference_label=settings.reference_label,
         )  # fmt: skip
         arms = self.study.adsl[["USUBJID", self.study.plan.data.arm]]
         records = result.records.merge(arms.astype(object), on="USUBJID", how="inner")
@@ -153,13 +160,14 @@ class _Steps:
         patches = fit_study_vocabulary(self.study, images=images, method="kmeans")
 
         def read(path: str | Path) -> Any:
-            return np.asarray(nib.load(path).dataobj)
+            image: Any = nib.load(path)
+            return np.asarray(image.dataobj)
 
         with tempfile.TemporaryDirectory() as temporary:
             by_patch = signatures(
                 images, patches, out=temporary, shells=0, min_voxels=1,
                 liver_label=settings.liver_label,
-                reference_label=settings.reference_label, workers=-1,
+                reference_label=settings.reference_label,
             )  # fmt: skip
             names = by_patch.scans.set_index(["USUBJID", "AVISIT"])["MAP"]
             keys = list(zip(chosen["USUBJID"], chosen["AVISIT"], strict=True))
@@ -172,6 +180,8 @@ class _Steps:
         truths = [read(self.study.path / path) for path in chosen["MAP_TRUTH"]]
         masks = [labels > 0 for labels in maps["tissue vocabulary"]]
         write_parquet(self.out / "adam" / "recovery.parquet", recovery(maps, truths, masks))
+        matches = _best_matches(maps["tissue vocabulary"], truths)
+        write_parquet(self.out / "adam" / "matches.parquet", matches)
 
     def example(self) -> None:
         """Store the slices that the report shows, with their anatomy."""
@@ -179,7 +189,10 @@ class _Steps:
 
         scans = self._labelled()
         sequence = self._settings.sequences[-1]
-        anatomy = {Path(row.MAP): Path(row.IMAGES[sequence]) for row in scans.itertuples()}
+        anatomy = {
+            Path(labels): Path(images[sequence])
+            for labels, images in zip(scans["MAP"], scans["IMAGES"], strict=True)
+        }
         write_example(self.out, self.study.plan.data.visits, anatomy, sequence=sequence)
 
     @property
@@ -199,17 +212,34 @@ class _Steps:
         """Labelled scans: ``USUBJID, AVISIT, AVISITN, MAP, MASK, IMAGES`` (by sequence)."""
         keys = ["USUBJID", "AVISIT"]
         images = study_images(self.study)
-        paths = images.groupby(keys, observed=True, sort=False).apply(
-            lambda part: pd.Series(
+        paths = pd.DataFrame(
+            [
                 {
-                    "MASK": part["MASK"].iloc[0],
+                    "USUBJID": subject, "AVISIT": visit, "MASK": part["MASK"].iloc[0],
                     "IMAGES": dict(zip(part["SEQUENCE"], part["IMAGE"], strict=True)),
                 }
-            ),
-            include_groups=False,
-        )
+                for (subject, visit), part in images.groupby(keys, observed=True, sort=False)
+            ]
+        )  # fmt: skip
         scans = pd.read_parquet(self.out / "adam" / "adscan.parquet")
         scans = scans[scans["MAP"].ne("")]
-        scans = scans[[*keys, "AVISITN", "MAP"]].merge(paths.reset_index(), on=keys)
+        scans = scans[[*keys, "AVISITN", "MAP"]].merge(paths, on=keys)
         scans["MAP"] = [str(self.out / "maps" / name) for name in scans["MAP"]]
         return scans
+
+
+def _best_matches(maps: Sequence[Any], truths: Sequence[Any]) -> pd.DataFrame:
+    """True type that each type overlaps most, and the share of its voxels that have it."""
+    pairs = [
+        (m[m > 0].astype(int), t[m > 0].astype(int)) for m, t in zip(maps, truths, strict=True)
+    ]
+    found, true = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    joint = pd.crosstab(found, true)
+    joint = joint.drop(columns=0, errors="ignore")
+    return pd.DataFrame(
+        {
+            "type": joint.index,
+            "true_type": joint.idxmax(axis=1).to_numpy(),
+            "purity": (joint.max(axis=1) / joint.sum(axis=1)).to_numpy(),
+        }
+    )

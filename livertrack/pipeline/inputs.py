@@ -14,8 +14,10 @@ from livertrack._files import hash_file
 _TABLES = {".csv", ".parquet", ".xpt", ".json", ".ndjson"}
 
 
-def input_files(study: str | Path, images: pd.DataFrame | None = None) -> list[Path]:
-    """Every file of a study that a run reads: plan, tables, image list, scans and masks."""
+def input_files(
+    study: str | Path, images: pd.DataFrame | None = None, truth: str | None = None
+) -> list[Path]:
+    """Every file of a study that a run reads: plan, tables, image list, scans, masks, truth."""
     study = Path(study)
     files = [study / "plan.yaml"]
     adam = study / "adam"
@@ -24,13 +26,17 @@ def input_files(study: str | Path, images: pd.DataFrame | None = None) -> list[P
     if images is not None:
         files.append(study / "images.csv")
         files += [Path(path) for path in pd.unique(images[["IMAGE", "MASK"]].to_numpy().ravel())]
+    if truth is not None:
+        files += [path for path in (study / truth).rglob("*") if path.is_file()]
     return sorted({path for path in files if path.is_file()})
 
 
-def hash_inputs(study: str | Path, images: pd.DataFrame | None = None) -> dict[str, str]:
+def hash_inputs(
+    study: str | Path, images: pd.DataFrame | None = None, truth: str | None = None
+) -> dict[str, str]:
     """SHA-256 of every input by its path relative to the study folder."""
     study = Path(study).resolve()
-    files = [path.resolve() for path in input_files(study, images)]
+    files = [path.resolve() for path in input_files(study, images, truth)]
     hashes = Parallel(prefer="threads", n_jobs=-1)(delayed(hash_file)(path) for path in files)
     return {_relative(path, study): digest for path, digest in zip(files, hashes, strict=True)}
 

@@ -27,7 +27,9 @@ def family_adjustment(plan: Plan, ards: Mapping[str, pd.DataFrame]) -> Result:
     if frame.empty:
         msg = "multiplicity: no analysis of the family has a p-value"
         raise PlanError(msg)
-    return lt.adjust_pvalues(frame.set_index("hypothesis")["p_value"], family.method)
+    p = frame.set_index("hypothesis")["p_value"]
+    result: Result = lt.adjust_pvalues(p, family.method)
+    return result
 
 
 def _p_values(plan: Plan, name: str, ard: pd.DataFrame) -> list[tuple[str, float]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from livertrack._files import write_parquet
-from livertrack._results import ARD_COLUMNS
+from livertrack._results import ARD_COLUMNS, Result
 from livertrack.errors import LivertrackError
 from livertrack.pipeline.analyses import answer
 from livertrack.pipeline.describe import describe
@@ -17,6 +18,7 @@ from livertrack.pipeline.imaging import Imaging
 from livertrack.pipeline.ledger import Ledger
 from livertrack.pipeline.multiplicity import family_adjustment
 from livertrack.pipeline.progress import Progress
+from livertrack.plan import Analysis
 from livertrack.study import Study
 
 
@@ -37,17 +39,11 @@ def write_results(
         pieces[name] = (endpoint, piece)
 
     for name, make in describe(study, imaging):
-        keep(name, name, uses, lambda n=name, m=make: m().to_ard(analysis=n))
+        keep(name, name, uses, partial(_described, name, make))
     for analysis in study.plan.analyses:
         facts = {**uses, "analysis": analysis.model_dump(mode="json")}
-        keep(
-            analysis.id, analysis.endpoint, facts,
-            lambda a=analysis: pd.concat(
-                [result.to_ard(analysis=a.id, variable=variable)
-                 for variable, result in answer(study, a, imaging.adpath)],
-                ignore_index=True,
-            ),
-        )  # fmt: skip
+        work = partial(_planned, study, analysis, imaging.adpath)
+        keep(analysis.id, analysis.endpoint, facts, work)
     family = study.plan.multiplicity
     if family is not None:
         ards = {name: pd.read_parquet(pieces[name][1]) for name in family.family}
@@ -57,6 +53,18 @@ def write_results(
             lambda: family_adjustment(study.plan, ards).to_ard(analysis="multiplicity"),
         )  # fmt: skip
     return _gather(out, pieces)
+
+
+def _described(name: str, make: Callable[[], Result]) -> pd.DataFrame:
+    return make().to_ard(analysis=name)
+
+
+def _planned(study: Study, analysis: Analysis, adpath: pd.DataFrame | None) -> pd.DataFrame:
+    parts = [
+        result.to_ard(analysis=analysis.id, variable=variable)
+        for variable, result in answer(study, analysis, adpath)
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _writer(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
+from joblib import parallel_config
 
 from livertrack._files import write_json, write_parquet
 from livertrack.errors import DataError, UsageError
@@ -52,7 +54,8 @@ def run_study(
     *,
     out: str | Path,
     formats: Sequence[str] = ("html",),
-    renderer: str = "auto",
+    renderer: Literal["auto", "embedded", "quarto"] = "auto",
+    workers: int | None = -1,
     progress: bool = False,
 ) -> RunSummary:
     """Run the plan of a study folder and leave records, results and report in ``out``.
@@ -68,6 +71,9 @@ def run_study(
         Formats of the report; empty for none.
     renderer : {"auto", "embedded", "quarto"}
         ``auto`` uses the Quarto program where it is found.
+    workers : int or None
+        Processes for scans, folds and resamples; -1: one per processor. None leaves it to the
+        caller's ``joblib.parallel_config`` (a Dask cluster, say). Results do not depend on it.
     progress : bool
         Show progress bars on standard error.
 
@@ -99,9 +105,10 @@ def run_study(
     (out / "manifest.json").unlink(missing_ok=True)
     bar = Progress(show=progress)
     ledger = Ledger(out)
-    with one_thread():
+    with one_thread(), _workers(workers):
         bar.start("reading and hashing the inputs")
-        inputs = hash_inputs(path, study.images)
+        settings = study.plan.imaging
+        inputs = hash_inputs(path, study.images, settings.truth if settings else None)
         imaging = run_imaging(study, out, ledger, inputs, bar) if study.plan.imaging else Imaging()
         study = imaging.extend(study)
         uses = {"inputs": inputs, "imaging": imaging.hashes, "plan": _plan_facts(study)}
@@ -121,6 +128,10 @@ def run_study(
     return RunSummary(
         out, tuple(reports), tuple(ledger.done), tuple(ledger.kept), failed, tuple(findings)
     )
+
+
+def _workers(workers: int | None) -> AbstractContextManager[Any]:
+    return nullcontext() if workers is None else parallel_config(n_jobs=workers)
 
 
 def _stop_on_errors(findings: Sequence[Finding]) -> None:

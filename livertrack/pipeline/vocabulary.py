@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +69,7 @@ def fit_study_vocabulary(
         method=method or settings.method,  # type: ignore[arg-type]
         steps=settings.steps, sequences=settings.sequences, liver_label=settings.liver_label,
         reference_label=settings.reference_label, spacing_mm=settings.spacing_mm,
-        standardise=settings.standardise, bias_field=settings.bias_field, workers=-1,
+        standardise=settings.standardise, bias_field=settings.bias_field,
         progress=progress,
     )  # fmt: skip
 
@@ -78,7 +78,8 @@ def describe_vocabulary(path: str | Path) -> pd.DataFrame:
     """One row per tissue type of a vocabulary file: share, channel means, nearest type."""
     from livertrack.imaging import Vocabulary
 
-    return Vocabulary.load(path).table
+    table: pd.DataFrame = Vocabulary.load(path).table
+    return table
 
 
 def label_study(
@@ -108,7 +109,7 @@ def study_signatures(study: Study, vocabulary: Vocabulary, out: Path) -> Signatu
         study_images(study), vocabulary, out=out, shells=settings.shells,
         baseline=study.plan.data.baseline, liver_label=settings.liver_label,
         reference_label=settings.reference_label, on_error=settings.on_error,
-        min_voxels=settings.min_voxels, workers=-1, progress=True,
+        min_voxels=settings.min_voxels, progress=True,
     )  # fmt: skip
 
 
@@ -162,7 +163,8 @@ def _draw(image: Path, labels: Path, n_types: int, picture: Path) -> None:
 
     from livertrack.figures import label_map
 
-    types, anatomy = nib.load(labels), nib.load(image)
+    types: Any = nib.load(labels)
+    anatomy: Any = nib.load(image)
     if anatomy.shape[:3] != types.shape:
         from nibabel.processing import resample_from_to
 
@@ -175,4 +177,5 @@ def _draw(image: Path, labels: Path, n_types: int, picture: Path) -> None:
     grey = np.asarray(anatomy.dataobj, dtype=float)[::-1, :, place]
     axes = label_map(shown, anatomy=grey, spacing=types.header.get_zooms()[:2], n_types=n_types)
     picture.parent.mkdir(parents=True, exist_ok=True)
-    axes.figure.savefig(picture, dpi=200)
+    figure: Any = axes.figure
+    figure.savefig(picture, dpi=200)
