@@ -32,7 +32,7 @@ def test_planted_flows_come_first_after_registration(trial):
     got = pathway_records(_scans(trial, truth), n_types=8, baseline="Baseline", shells=0,
                           liver_label=5, reference_label=1, workers=2)  # fmt: skip
     assert (got.quality["METHOD"] == "voxel").all()
-    assert (got.quality["DICE"] > got.quality["DICE0"] - 0.01).all()
+    assert got.quality["DICE"].mean() > got.quality["DICE0"].mean() + 0.01
     arms = pd.read_csv(trial / "adam" / "adsl.csv", dtype={"USUBJID": str})
     records = got.records.merge(arms[["USUBJID", "TRT01P"]], on="USUBJID")
     result = lt.change_pathways(records, reference="Placebo", n_perm=1999, seed=1)
