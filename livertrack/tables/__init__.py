@@ -51,7 +51,7 @@ from livertrack.tables.sentences import (
     prediction_sentence,
     separation_sentence,
 )
-from livertrack.tables.vocabulary import recovery_table, vocabulary_table
+from livertrack.tables.vocabulary import planted_table, recovery_table, vocabulary_table
 
 __all__ = [
     "ENDPOINTS",
@@ -86,6 +86,7 @@ __all__ = [
     "pathway_sentence",
     "pathway_table",
     "percent",
+    "planted_table",
     "prediction_comparison_table",
     "prediction_sentence",
     "prediction_table",

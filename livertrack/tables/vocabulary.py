@@ -75,3 +75,36 @@ def recovery_table(result: Any) -> Table:
         ),
         empty="No scan has a known truth.",
     )  # fmt: skip
+
+
+def planted_table(result: Any, *, most: int = 6) -> Table:
+    """Largest planted differences of flows and what was found, from `planted_pathways`."""
+    columns = ("arm", "from_type", "to_type", "planted", "found", "rank_found")
+    table = frame_of(result, "table", columns)
+    rows: list[Row] = []
+    for arm, part in table.groupby("arm", sort=False):
+        rows.append(Row(str(arm)))
+        rows += [
+            Row(
+                f"{row['from_type']} \N{RIGHTWARDS ARROW} {row['to_type']}",
+                (
+                    number(100 * row["planted"], 1), number(100 * row["found"], 1),
+                    integer(row["rank_found"]),
+                ),
+                indent=True,
+            )
+            for row in rows_of(part.head(most))
+        ]  # fmt: skip
+    return Table(
+        title=f"The {most} largest planted pathways of each arm and what was found",
+        stub="Arm and pathway",
+        headers=("Planted", "Found", "Rank found"),
+        rows=tuple(rows),
+        footnotes=(
+            "Difference from the reference in percentage points of the liver. Types of the "
+            "vocabulary count for the true type that they overlap most. Rank 1: the largest "
+            "found difference of that arm.",
+            *map(sentence, result.notes),
+        ),
+        empty="No pathway was planted.",
+    )
