@@ -1,4 +1,4 @@
-"""Texture phantoms with a known truth: livers whose tissue types differ in texture, not only in mean.
+"""Texture phantoms with a known truth: tissue types differ in texture, not only in mean.
 
 Nine types in two channels. Some share mean *and* variance and differ only in the scale, the
 direction or the channel correlation of their texture. Every scan has its own gain, gamma, bias
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-#: mean of channel 1, mean of channel 2, amplitude, correlation length (voxels, x y z), channel correlation
+#: means of both channels, amplitude, correlation length (voxels, x y z), channel correlation
 TYPES: tuple[tuple[float, float, float, tuple[float, float, float], float], ...] = (
     (1.00, 1.00, 0.06, (1.0, 1.0, 0.7), 0.9),  # parenchyma
     (1.00, 0.72, 0.06, (1.0, 1.0, 0.7), 0.9),  # channel ratio
@@ -29,7 +29,7 @@ TYPES: tuple[tuple[float, float, float, tuple[float, float, float], float], ...]
 
 @dataclass(frozen=True)
 class Phantom:
-    """One simulated scan: ``volume`` (2, X, Y, Z), ``mask``, ``reference``, ``truth`` (1..9 in the mask)."""
+    """One scan: ``volume`` (2, X, Y, Z), ``mask``, ``reference``, ``truth`` (1..9 in the mask)."""
 
     volume: np.ndarray
     mask: np.ndarray
@@ -88,11 +88,9 @@ def _ball(grid, rng, *, centre, radius):
 def _layout(rng, shape, spacing, patch_mm):
     n = len(TYPES)
     lean = rng.normal(0, 0.5, n)
+    width = [patch_mm / 2 / s for s in spacing]
     fields = np.stack(
-        [
-            ndimage.gaussian_filter(rng.standard_normal(shape), [patch_mm / 2 / s for s in spacing])
-            for _ in range(n - 1)
-        ]
+        [ndimage.gaussian_filter(rng.standard_normal(shape), width) for _ in range(n - 1)]
     )
     fields /= fields.std(axis=(1, 2, 3), keepdims=True)
     truth = (fields + lean[: n - 1, None, None, None]).argmax(0) + 1

@@ -23,7 +23,7 @@ def kmeans(
 
 
 def merge(centres: Floats, counts: NDArray[np.int64], n_types: int) -> NDArray[np.int64]:
-    """Group of each centre, 0..n_types - 1: Ward's criterion on centres weighted by their counts."""
+    """Group of each centre, 0..n_types - 1: Ward's criterion, centres weighted by counts."""
     groups: list[list[int]] = [[i] for i in range(len(centres))]
     means = [c.astype(np.float64) for c in centres]
     sizes = [float(max(n, 1)) for n in counts]

@@ -68,7 +68,7 @@ def fit(
     )  # fmt: skip
     samples, reasons = draw_samples(scans, plan, workers=workers)
     if not samples:
-        msg = f"no scan can be used to fit a vocabulary; first reason of {len(reasons)}: {reasons[0]}"
+        msg = f"no scan can be used to fit a vocabulary ({len(reasons)} tried): {reasons[0]}"
         raise DataError(msg)
     rows = torch.from_numpy(np.concatenate([sample.rows for sample in samples]))
     if len(rows) < 10 * n_types:
@@ -80,7 +80,9 @@ def fit(
     )  # fmt: skip
     encoder.to("cpu")
     profile = np.concatenate([sample.profile for sample in samples])
-    centres, groups, types = _types(latents, profile, n_types, over if method == "joint" else 1, seed)
+    centres, groups, types = _types(
+        latents, profile, n_types, over if method == "joint" else 1, seed
+    )
     settings = {
         "method": method, "n_types": n_types, "seed": seed, "steps": steps, "over": over,
         "sequences": list(sequences), "preparation": dataclasses.asdict(preparation),
@@ -97,7 +99,7 @@ def fit(
 def _usable(
     scans: Sequence[Source], max_scans: int, seed: int
 ) -> tuple[list[Source], tuple[str, ...]]:
-    """Scans with every sequence, at most ``max_scans`` of them, and the sequences."""
+    """Choose scans with every sequence, at most ``max_scans`` of them, and the sequences."""
     if not scans:
         msg = "images: no scans to fit a vocabulary on"
         raise DataError(msg)
@@ -150,7 +152,7 @@ def _has_reference(source: Source) -> bool:
 
 
 def _encoder(method: str, channels: int, grid: Spacing) -> Encoder:
-    """Encoder of a method; the boxes of the texture encoder are set in millimetres."""
+    """Make the encoder of a method; the texture encoder's boxes are set in millimetres."""
     if method == "kmeans":
         return PatchEncoder(channels)
     if method == "dcn":
@@ -205,7 +207,8 @@ def _principal_components(encoder: PatchEncoder, patches: torch.Tensor, seed: in
     weight = torch.from_numpy(model.components_.astype(np.float32))
     with torch.no_grad():
         encoder.components.weight.copy_(weight.view_as(encoder.components.weight))
-        encoder.components.bias.copy_(-weight @ torch.from_numpy(model.mean_.astype(np.float32)))
+        offset = -weight @ torch.from_numpy(model.mean_.astype(np.float32))
+        encoder.components.bias = torch.nn.Parameter(offset)
 
 
 def _types(
@@ -232,7 +235,7 @@ def _card(
     samples: Sequence[Sample],
     n_types: int,
 ) -> dict[str, NDArray[Any]]:
-    """What each type looks like (see `Vocabulary.card`)."""
+    """Describe what each type looks like (see `Vocabulary.card`)."""
     channels = profile.shape[1]
     means = np.zeros((n_types, latents.shape[1]))
     profiles = np.zeros((n_types, channels))
@@ -264,4 +267,3 @@ def _card(
         "exemplars": exemplars,
         "distances": distances.astype(np.float32),
     }
-

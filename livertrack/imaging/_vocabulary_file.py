@@ -49,7 +49,9 @@ def load(path: str | Path) -> dict[str, Any]:
         msg = f"{path.name}: not a readable safetensors file ({error}); fit the vocabulary again"
         raise DataError(msg) from error
     if _KEY not in metadata:
-        msg = f"{path.name}: holds no livertrack vocabulary; give a file that Vocabulary.save wrote"
+        msg = (
+            f"{path.name}: holds no livertrack vocabulary; give a file that Vocabulary.save wrote"
+        )
         raise DataError(msg)
     try:
         return _parts(json.loads(metadata[_KEY]), tensors)
@@ -72,7 +74,9 @@ def _parts(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> 
     }
     encoder.load_state_dict(state, strict=True)
     centres, groups = tensors["centres"], tensors["groups"]
-    if len(centres) != len(groups) or set(groups.tolist()) - set(range(1, settings["n_types"] + 1)):
+    if len(centres) != len(groups) or set(groups.tolist()) - set(
+        range(1, settings["n_types"] + 1)
+    ):
         msg = "clusters and types do not agree"
         raise ValueError(msg)
     return {

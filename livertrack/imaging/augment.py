@@ -15,15 +15,21 @@ from torch import Tensor
 class Scanner:
     """How much one scanner differs from another, after standardisation.
 
+    The receive field and the position of the coil are common to the sequences of an examination,
+    so that the level of all channels together is uncertain, and the ratio of two channels is not.
+
     Attributes
     ----------
+    level : float
+        Standard deviation of the logarithm of the gain that all channels share; halved for a scan
+        of one channel, whose level is all there is.
     gain : float
-        Standard deviation of the logarithm of each channel's gain.
+        Standard deviation of the logarithm of each channel's own gain.
     bias : float
-        Standard deviation of the logarithm of the signal's change from the centre of the scan to its
-        edge, along each axis.
+        Standard deviation of the logarithm of the signal's change from the centre of the scan to
+        its edge, along each axis, the same for all channels.
     gamma : float
-        Standard deviation of the logarithm of each channel's exponent.
+        Standard deviation of the logarithm of the exponent of the signal.
     noise : float
         Largest standard deviation of the noise, as a part of the spread of the signal in the
         liver.
@@ -31,9 +37,10 @@ class Scanner:
         Largest weight of each in-plane neighbour.
     """
 
-    gain: float = 0.08
+    level: float = 0.15
+    gain: float = 0.04
     bias: float = 0.08
-    gamma: float = 0.08
+    gamma: float = 0.05
     noise: float = 0.3
     blur: float = 0.15
 
@@ -50,16 +57,18 @@ class Scanner:
         channels = volume.shape[0]
         weight = self.blur * float(torch.rand((), generator=draw))
         volume = _blur(_blur(volume, weight, 1), weight, 2)
-        log = self.gain * torch.randn((channels, 1, 1, 1), generator=draw)
+        level = self.level if channels > 1 else self.level / 2
+        log = level * torch.randn((), generator=draw)
+        log = log + self.gain * torch.randn((channels, 1, 1, 1), generator=draw)
         for axis, length in enumerate(volume.shape[1:], start=1):
             ramp = torch.linspace(-1, 1, length)
             ramp = ramp.view([-1 if a == axis else 1 for a in range(4)])
-            log = log + self.bias * torch.randn((channels, 1, 1, 1), generator=draw) * ramp
-        exponent = torch.exp(self.gamma * torch.randn((channels, 1, 1, 1), generator=draw))
+            log = log + self.bias * torch.randn((), generator=draw) * ramp
+        exponent = torch.exp(self.gamma * torch.randn((), generator=draw))
         volume = volume.clamp_min(1e-3).pow(exponent) * torch.exp(log)
-        level = self.noise * float(torch.rand((), generator=draw)) ** 2
+        strength = self.noise * float(torch.rand((), generator=draw)) ** 2
         noise = torch.randn(volume.shape, generator=draw)
-        return volume + level * spread.view(-1, 1, 1, 1) * noise
+        return volume + strength * spread.view(-1, 1, 1, 1) * noise
 
 
 def _blur(x: Tensor, weight: float, axis: int) -> Tensor:

@@ -20,12 +20,13 @@ _SHOWN = 5
 def inspect_images(
     images: pd.DataFrame, *, liver_label: int | None = None, reference_label: int | None = None
 ) -> list[Finding]:
-    """Findings in the scans of a study.
+    """Find everything that is wrong with the scans of a study.
 
     Parameters
     ----------
     images : DataFrame
-        Rows of ``images.csv`` with absolute paths: USUBJID, AVISIT, AVISITN, SEQUENCE, IMAGE, MASK.
+        Rows of ``images.csv`` with absolute paths: USUBJID, AVISIT, AVISITN, SEQUENCE, IMAGE,
+        MASK.
     liver_label, reference_label : int or None
         Values of the liver and of the reference tissue in MASK.
 
@@ -63,7 +64,10 @@ def _problems(
     """Every problem with the row it is in."""
     keys = ["USUBJID", "AVISITN", "SEQUENCE"]
     for index in images.index[images.duplicated(keys)]:
-        yield ("SEQUENCE", "repeats subject, visit and sequence", "keep one row of each", "error"), index
+        yield (
+            ("SEQUENCE", "repeats subject, visit and sequence", "keep one row of each", "error"),
+            index,
+        )
     counts = images["SEQUENCE"].nunique()
     for _, part in images.groupby(["USUBJID", "AVISITN"], sort=True):
         if part["SEQUENCE"].nunique() < counts:
@@ -82,7 +86,7 @@ def _scan_problems(
     if masks.empty:
         yield ("MASK", "no mask is given", "every scan needs a liver mask", "error"), first
     else:
-        if masks.nunique() > 1:
+        if len(set(masks)) > 1:
             yield ("MASK", "several masks for one scan", "give one mask per scan", "error"), first
         try:
             mask = read_header(masks.iloc[0])

@@ -29,8 +29,8 @@ class TextureEncoder(nn.Module):
     alone. The bank takes differences at several distances and directions of every channel and of
     every ratio of two channels; their mean squares over a middle and a wide box (a local
     variogram, which holds all second moments of a texture: amplitude, scale, direction, channel
-    correlation) are joined with bright and dark detail and with the local mean of the raw
-    channels at three scales. Pointwise layers make the latent.
+    correlation) are joined with bright and dark detail and with the local mean of channels and
+    ratios at three scales. Pointwise layers make the latent.
 
     Parameters
     ----------
@@ -41,6 +41,9 @@ class TextureEncoder(nn.Module):
     floor : float
         Smallest signal (in units of the standardised scan) that is told from none.
     """
+
+    centre: Tensor
+    scale: Tensor
 
     def __init__(
         self,
@@ -62,8 +65,8 @@ class TextureEncoder(nn.Module):
         self.pool, self.middle, self.fine = _triple(pool), _triple(middle), _triple(fine)
         self.reach: Triple = (4, 4, 1)
         combinations = channels + channels * (channels - 1) // 2
-        energies = combinations * len(LAGS) + 2 * channels
-        width = 2 * energies + 3 * channels
+        energies = combinations * len(LAGS)
+        width = 2 * energies + 3 * combinations
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
         self.layers = nn.Sequential(
@@ -89,19 +92,14 @@ class TextureEncoder(nn.Module):
         ratios = [log[:, i : i + 1] - log[:, j : j + 1] for i, j in pairs]
         joined = torch.cat([log, *ratios], dim=1)
         middle = _shifted(joined, (0, 0, 0), self.reach)
-        squares = [(_shifted(joined, lag, self.reach) - middle) ** 2 for lag in LAGS]
-        raw = middle[:, : self.channels]
-        smooth = box_mean(log, (5, 5, 1))
-        smooth = _shifted(smooth, (0, 0, 0), (self.reach[0] - 2, self.reach[1] - 2, self.reach[2]))
-        detail = raw - smooth
-        squares += [torch.relu(detail) ** 2, torch.relu(-detail) ** 2]
-        energy = torch.cat(squares, dim=1)
+        steps = [(_shifted(joined, lag, self.reach) - middle).abs() for lag in LAGS]
+        change = torch.log(torch.cat(steps, dim=1) + 0.02)
         features = [
-            torch.log(box_mean(_inner(energy, self.pool, box), box) + 1e-3)
-            for box in (self.pool, self.middle)
+            box_mean(_inner(change, self.pool, box), box) for box in (self.pool, self.middle)
         ]
         features += [
-            box_mean(_inner(raw, self.pool, box), box) for box in (self.pool, self.fine, (1, 1, 1))
+            box_mean(_inner(middle, self.pool, box), box)
+            for box in (self.pool, self.fine, (1, 1, 1))
         ]
         return torch.cat(features, dim=1)
 
@@ -137,6 +135,9 @@ class SliceEncoder(nn.Module):
 
     Without strided pooling, so that it labels every voxel rather than every second one.
     """
+
+    centre: Tensor
+    scale: Tensor
 
     def __init__(self, channels: int, *, patch: int = 9, latent: int = 20) -> None:
         super().__init__()
@@ -174,7 +175,7 @@ _KINDS: dict[str, type[nn.Module]] = {
 
 
 def build_encoder(kind: str, settings: Mapping[str, Any]) -> Encoder:
-    """Encoder of a kind (``texture``, ``patch``, ``slice``) from its settings."""
+    """Build an encoder of a kind (``texture``, ``patch``, ``slice``) from its settings."""
     return _KINDS[kind](**settings)  # type: ignore[return-value]
 
 

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from livertrack.imaging.bias_field import log_bias_field
 from livertrack.imaging.reading import UnusableImage
 from livertrack.imaging.scan import Bools, Floats, Scan, Spacing
 
@@ -28,11 +28,11 @@ class Preparation:
     spacing_mm : (float, float, float) or None
         Grid to resample to, mm; None leaves a scan on its own grid.
     bias_field : {"n4", "none"}
-        N4 (Tustison et al. 2010) on the liver and the reference tissue at about 12 mm.
+        N4 at about 15 mm in the body, one field for all channels (see `log_bias_field`).
     standardise : {"reference", "tail", "none"}
-        ``reference`` divides each channel by the median of the reference tissue. ``tail`` divides by
-        the median of the body outside the liver (voxels above a tenth of the liver's median), or
-        where the image shows no body, by the 75th percentile of the liver. Neither centres nor
+        ``reference`` divides each channel by the median of the reference tissue. ``tail`` divides
+        by the median of the body outside the liver (voxels above a tenth of the liver's median),
+        or where the image shows no body, by the 75th percentile of the liver. Neither centres nor
         scales by the liver's own spread: a z-score in the mask makes a fatty liver look normal.
     """
 
@@ -80,11 +80,12 @@ class _Back:
     working_mask: Bools
 
     def to_scan(self, labels: NDArray[np.int16]) -> NDArray[np.int16]:
-        box_shape = tuple(s.stop - s.start for s in self.box)
-        full = np.zeros(self.working_mask.shape, np.int16)
+        x, y, z = self.box
+        box_shape = (x.stop - x.start, y.stop - y.start, z.stop - z.start)
+        full: Any = np.zeros(self.working_mask.shape, np.int16)
         full[self.working_box] = labels
         if full.shape != box_shape:
-            index = [_nearest(n, m) for n, m in zip(box_shape, full.shape, strict=True)]
+            index = [_nearest(new, old) for new, old in zip(box_shape, full.shape, strict=True)]
             full = full[np.ix_(*index)]
         canonical = np.zeros(self.shape, np.int16)
         canonical[self.box] = full
@@ -125,10 +126,14 @@ def prepare(scan: Scan, how: Preparation, receptive_field: Sequence[int]) -> Pre
     spacing = [0.0, 0.0, 0.0]
     for axis, place in enumerate(order):
         spacing[place] = scan.spacing[axis]
+    amplitude = 0.0
+    if how.bias_field == "n4":
+        log_field = log_bias_field(volume, mask, spacing)
+        amplitude = float(log_field[mask].std())
+        volume = volume * np.exp(-log_field)
     scales, how_scaled = scale_factors(volume, mask, reference, how.standardise)
-    seen = mask if reference is None else mask | reference
-    box = _box(seen, margin=2)
-    volume, mask, seen = volume[:, *box], mask[box], seen[box]
+    box = _box(mask, margin=2)
+    volume, mask = volume[:, *box], mask[box]
     target = tuple(spacing) if how.spacing_mm is None else how.spacing_mm
     shape = tuple(
         n if abs(old / new - 1) < 0.01 else max(1, round(n * old / new))
@@ -137,19 +142,12 @@ def prepare(scan: Scan, how: Preparation, receptive_field: Sequence[int]) -> Pre
     if shape != mask.shape:
         index = [_nearest(n, m) for n, m in zip(shape, mask.shape, strict=True)]
         volume = np.stack([_linear(channel, shape) for channel in volume])
-        mask, seen = mask[np.ix_(*index)], seen[np.ix_(*index)]
+        mask = mask[np.ix_(*index)]
         if not mask.any():
             raise UnusableImage(
                 "the liver vanishes on the working grid", cure="use a finer spacing_mm"
             )
-    volume = volume / scales[:, None, None, None]
-    amplitude = 0.0
-    if how.bias_field == "n4":
-        fields = [_log_bias(channel, seen, target) for channel in volume]
-        amplitude = float(np.mean([f[mask].std() for f in fields]))
-        for channel, log_field in enumerate(fields):
-            anchor = seen & ~mask if how.standardise == "reference" else seen
-            volume[channel] *= np.exp(np.median(log_field[anchor]) - log_field)
+    volume = np.asarray(volume / scales[:, None, None, None], dtype=np.float32)
     working_box = _box(mask, margin=0)
     back = _Back(scan.mask, orientation, box, canonical(scan.mask).shape, working_box, mask)
     small = np.ascontiguousarray(mask[working_box])  # orientation may have flipped axes
@@ -196,7 +194,7 @@ def _tail(volume: Floats, mask: Bools, reference: Bools | None) -> tuple[Floats,
 def fill_outside(
     volume: Floats, mask: Bools, box: tuple[slice, slice, slice], receptive_field: Sequence[int]
 ) -> Floats:
-    """The box of the liver with a margin for the receptive field, the outside mirrored inwards.
+    """Cut out the box of the liver with a margin, the outside mirrored inwards.
 
     A voxel outside the liver gets the value as deep inside the surface as it lies outside, or,
     where that is outside again, the value of the nearest liver voxel. What the encoder sees of
@@ -207,13 +205,13 @@ def fill_outside(
     small = np.pad(mask[box], pads)
     inner = np.pad(volume[:, *box], [(0, 0), *pads])
     nearest = ndimage.distance_transform_edt(~small, return_distances=False, return_indices=True)
-    where = np.nonzero(~small)
-    surface = nearest[:, *where]
+    where: Any = np.nonzero(~small)
+    surface: Any = nearest[:, *where]
     mirrored = 2 * surface - np.stack(where)
     for axis, length in enumerate(small.shape):
         np.clip(mirrored[axis], 0, length - 1, out=mirrored[axis])
     lands = small[tuple(mirrored)]
-    source = np.where(lands, mirrored, surface)
+    source: Any = np.where(lands, mirrored, surface)
     inner[:, *where] = inner[:, *source]
     return np.ascontiguousarray(inner, dtype=np.float32)
 
@@ -229,8 +227,8 @@ def quality_numbers(
         ``NVOX`` voxels and ``VOLML`` millilitres of the mask on its own grid; ``SNR`` median
         signal over noise of the worst channel in the liver (noise from the second difference in
         plane, Immerkaer 1996, by its median absolute value); ``BIASSD`` standard deviation of the
-        logarithm of the bias field in the liver, mean of the channels; ``NCOMP`` connected parts of
-        the mask; ``BORDERFL`` Y where the mask touches the edge of the image.
+        logarithm of the bias field in the liver, mean of the channels; ``NCOMP`` connected parts
+        of the mask; ``BORDERFL`` Y where the mask touches the edge of the image.
     """
     touches = any(
         bool(np.take(scan.mask, index, axis=axis).any()) for axis in range(3) for index in (0, -1)
@@ -252,30 +250,6 @@ def quality_numbers(
         "NCOMP": int(ndimage.label(scan.mask)[1]),
         "BORDERFL": "Y" if touches else "N",
     }
-
-
-def _log_bias(channel: Floats, seen: Bools, spacing: Sequence[float]) -> Floats:
-    """Logarithm of the bias field by N4 on a grid of about 12 mm."""
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    shrink = [
-        max(1, min(round(12.0 / s), n // 8)) for s, n in zip(spacing, seen.shape, strict=True)
-    ]
-    image = sitk.GetImageFromArray(np.maximum(channel, 1e-3).astype(np.float32))
-    region = sitk.GetImageFromArray(seen.astype(np.uint8))
-    small = sitk.Shrink(image, shrink[::-1])
-    small_region = sitk.Shrink(region, shrink[::-1])
-    if int(sitk.GetArrayViewFromImage(small_region).sum()) < 30:
-        return np.zeros(channel.shape, np.float32)
-    correct = sitk.N4BiasFieldCorrectionImageFilter()
-    correct.SetMaximumNumberOfIterations([10, 10])
-    try:
-        correct.Execute(small, small_region)
-    except RuntimeError as error:
-        detail = str(error).splitlines()[-1][:80]
-        problem = "the bias field cannot be estimated"
-        raise UnusableImage(problem, cure="fit with bias_field='none'", detail=detail) from error
-    log_field = sitk.GetArrayFromImage(correct.GetLogBiasFieldAsImage(image))
-    return np.asarray(log_field, np.float32)
 
 
 def _box(mask: Bools, *, margin: int) -> tuple[slice, slice, slice]:

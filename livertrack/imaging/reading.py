@@ -6,6 +6,7 @@ import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -26,8 +27,8 @@ _UNREADABLE = (
 SPACING_LIMITS = (0.05, 50.0)
 
 
-class UnusableImage(ImageError):
-    """An image that cannot be used, with a reason that names no file (file names may name subjects).
+class UnusableImage(ImageError):  # noqa: N818
+    """An image that cannot be used; its reason names no file, since file names may name subjects.
 
     Attributes
     ----------
@@ -88,7 +89,7 @@ def read_header(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Header:
         problem = "no such file"
         raise unusable(problem, "correct the path in images.csv or restore the file")
     try:
-        image = nib.load(path)
+        image: Any = nib.load(path)
         shape = tuple(int(n) for n in image.shape)
         affine = np.asarray(image.affine, dtype=np.float64)
         kind = image.header.get_data_dtype()
@@ -128,7 +129,8 @@ def read_voxels(header: Header) -> NDArray[np.float32]:
         The file ends before the voxels do, or its compression is damaged.
     """
     try:
-        data = np.asarray(nib.load(header.path).dataobj, dtype=np.float32)
+        image: Any = nib.load(header.path)
+        data = np.asarray(image.dataobj, dtype=np.float32)
     except _UNREADABLE as error:
         raise UnusableImage(
             TRUNCATED, cure="copy the file again", file=header.path.name, detail=_short(error)
@@ -148,7 +150,7 @@ def same_grid(one: Header, other: Header, *, tolerance: float = 0.01) -> bool:
 
 
 def same_frame(one: Header, other: Header, *, tolerance: float = 0.02) -> bool:
-    """Whether two grids have parallel axes and nearly the same extent: sampled differently only."""
+    """Whether two grids differ in sampling only: axes parallel, extents nearly the same."""
     direction = [h.affine[:3, :3] / np.array(h.spacing) for h in (one, other)]
     parallel = bool(np.abs(direction[0] - direction[1]).max() <= tolerance)
     centres = [h.affine @ np.append((np.array(h.shape) - 1) / 2, 1.0) for h in (one, other)]

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from livertrack.imaging._adam import Adam
 from livertrack.imaging._clusters import kmeans
-from livertrack.imaging.network import SliceEncoder
+from livertrack.imaging.network import PatchEncoder, SliceEncoder
 from livertrack.imaging.training import torch_generator
 
 
@@ -30,10 +31,10 @@ def train_dcn(
     rate: float = 1e-3,
     progress: bool = False,
 ) -> list[float]:
-    """Train ``encoder`` in place on raw patches (n, C, \\*field); returns the loss of every step.
+    """Train ``encoder`` in place on raw patches (n, C, field); returns the loss of every step.
 
-    The first fifth of the steps reconstructs only (15 of 65 epochs in the original); then the squared
-    distance to the own centre joins with ``weight``.
+    The first fifth of the steps reconstructs only (15 of 65 epochs in the original); then the
+    squared distance to the own centre joins with ``weight``.
     """
     draw = torch_generator(seed, "batches")
     latent = int(encoder.settings["latent"])
@@ -50,7 +51,7 @@ def train_dcn(
         encoder.scale.copy_(patches.std(dim=(0, 2, 3, 4)).clamp_min(1e-6))
     scaled = (patches - encoder.centre.view(1, -1, 1, 1, 1)) / encoder.scale.view(1, -1, 1, 1, 1)
     encoder.to(device).train()
-    optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=rate)
+    optimiser = Adam([*encoder.parameters(), *decoder.parameters()], rate=rate)
     start = max(1, steps // 5)
     centres: Tensor | None = None
     losses: list[float] = []
@@ -63,15 +64,15 @@ def train_dcn(
         if centres is not None:
             own = torch.cdist(latents.detach(), centres).argmin(1)
             loss = loss + weight * functional.mse_loss(latents, centres[own])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+        optimiser.step(loss)
         losses.append(float(loss.detach()))
     encoder.eval()
     return losses
 
 
-def patch_latents(encoder: nn.Module, patches: Tensor, device: torch.device) -> Tensor:
+def patch_latents(
+    encoder: SliceEncoder | PatchEncoder, patches: Tensor, device: torch.device
+) -> Tensor:
     """Latents (n, latent) of raw patches, on the CPU."""
     with torch.inference_mode():
         parts = [encoder.maps(part.to(device)).flatten(1).cpu() for part in patches.split(2048)]
@@ -79,7 +80,12 @@ def patch_latents(encoder: nn.Module, patches: Tensor, device: torch.device) -> 
 
 
 def _centres(
-    encoder: SliceEncoder, patches: Tensor, old: Tensor | None, k: int, seed: int, device: torch.device
+    encoder: SliceEncoder,
+    patches: Tensor,
+    old: Tensor | None,
+    k: int,
+    seed: int,
+    device: torch.device,
 ) -> Tensor:
     latents = patch_latents(encoder, patches, device)
     if old is None:

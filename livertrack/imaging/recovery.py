@@ -34,10 +34,11 @@ def recovery(
     Returns
     -------
     DataFrame
-        One row per method: ``ari`` (adjusted Rand index), ``nmi`` (normalised mutual information) of
-        all voxels together; ``ari_scan`` and ``ari_interior``, means over scans; ``signature_error``:
-        mean absolute difference of the proportions of matched types (Hungarian assignment on the
-        joint counts; unmatched types count in full), ``n_scans, n_voxels``.
+        One row per method: ``ari`` (adjusted Rand index), ``nmi`` (normalised mutual information)
+        of all voxels together; ``ari_scan`` and ``ari_interior``, means over scans;
+        ``signature_error``: mean absolute difference of the proportions of matched types
+        (Hungarian assignment on the joint counts; unmatched types count in full);
+        ``n_scans, n_voxels``.
 
     Notes
     -----
@@ -48,7 +49,7 @@ def recovery(
     rows = []
     for method, maps in named.items():
         if not len(maps) == len(truth_maps) == len(masks):
-            msg = f"{len(maps)} label maps, {len(truth_maps)} truths, {len(masks)} masks; give one each"
+            msg = f"{len(maps)} maps, {len(truth_maps)} truths, {len(masks)} masks; give one each"
             raise UsageError(msg)
         rows.append({"method": method, **_agreement(maps, truth_maps, masks, edge)})
     return pd.DataFrame(rows)
@@ -76,10 +77,8 @@ def _agreement(maps: Maps, truths: Maps, masks: Maps, edge: int) -> dict[str, An
     }
 
 
-def match_types(
-    found: NDArray[np.integer[Any]], true: NDArray[np.integer[Any]]
-) -> dict[int, int]:
-    """True type of each found type (Hungarian assignment on the joint counts); some may be left out."""
+def match_types(found: NDArray[np.integer[Any]], true: NDArray[np.integer[Any]]) -> dict[int, int]:
+    """Match found types to true ones (Hungarian assignment); surplus types are left out."""
     f_values, f = np.unique(found, return_inverse=True)
     t_values, t = np.unique(true, return_inverse=True)
     joint = np.bincount(f * len(t_values) + t, minlength=len(f_values) * len(t_values))
@@ -95,7 +94,9 @@ def _signature_error(pairs: list[tuple[NDArray[Any], NDArray[Any]]]) -> float:
     true_types = np.unique(np.concatenate([p[1] for p in pairs]))
     back = {true: found for found, true in matched.items()}
     errors = [
-        abs(np.mean(found == back[kind]) - np.mean(true == kind)) if kind in back else np.mean(true == kind)
+        abs(np.mean(found == back[kind]) - np.mean(true == kind))
+        if kind in back
+        else np.mean(true == kind)
         for found, true in pairs
         for kind in true_types.tolist()
     ]

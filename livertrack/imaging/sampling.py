@@ -1,4 +1,4 @@
-"""From scans to training rows, one scan at a time: memory does not grow with the number of scans."""
+"""From scans to training rows, one scan at a time: memory is flat in the number of scans."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Sample:
     Attributes
     ----------
     rows : array
-        (places, views, features) of the texture encoder, or (places, 1, C, \\*field) raw patches.
+        (places, views, features) of the texture encoder, or (places, 1, C, field) raw patches.
     profile : array
         (places, C) local mean of each standardised channel (3 x 3 in plane).
     pictures : array
@@ -58,7 +58,7 @@ class Plan:
 def draw_samples(
     scans: Sequence[Source], plan: Plan, *, workers: int | None = None
 ) -> tuple[list[Sample], list[str]]:
-    """Samples of every scan that can be used, and why the others cannot.
+    """Sample every scan that can be used, and say why the others cannot.
 
     The draw of a scan depends on the seed and its place in the sequence only, so that any number
     of workers gives the same samples.
@@ -93,9 +93,7 @@ def sample(prepared: Prepared, plan: Plan, number: int) -> Sample:
         rows = _views(prepared, places, plan, number, rng)
     else:
         rows = _windows(volume, places + margin, plan.encoder.field)[:, np.newaxis]
-    return Sample(
-        rows, around.mean(axis=(2, 3, 4)), pictures[..., 0].astype(np.float16)
-    )
+    return Sample(rows, around.mean(axis=(2, 3, 4)), pictures[..., 0].astype(np.float16))
 
 
 def _views(
@@ -128,11 +126,14 @@ def _views(
 
 
 def _near(
-    places: NDArray[np.intp], mask: NDArray[np.bool_], jitter: Sequence[int], rng: np.random.Generator
+    places: NDArray[np.intp],
+    mask: NDArray[np.bool_],
+    jitter: Sequence[int],
+    rng: np.random.Generator,
 ) -> NDArray[np.intp]:
     """Places moved by at most ``jitter`` voxels; those that would leave the liver stay."""
     step = np.stack([rng.integers(-j, j + 1, len(places)) for j in jitter], axis=1)
-    moved = np.clip(places + step, 0, np.array(mask.shape) - 1)
+    moved: NDArray[np.intp] = np.clip(places + step, 0, np.array(mask.shape) - 1)
     outside = ~mask[tuple(moved.T)]
     moved[outside] = places[outside]
     return moved
@@ -141,7 +142,7 @@ def _near(
 def _windows(
     volume: NDArray[np.float32], centres: NDArray[np.intp], size: Sequence[int]
 ) -> NDArray[np.float32]:
-    """Windows (n, C, \\*size) around centres, edges repeated, in one indexing operation."""
+    """Windows (n, C, size) around centres, edges repeated, in one indexing operation."""
     grids = []
     for axis, width in enumerate(size):
         offsets = np.arange(width) - width // 2

@@ -69,7 +69,9 @@ class Scan:
         mask = np.asarray(self.mask)
         if volume.ndim != 4:
             cure = "give (channel, x, y, z)"
-            raise UnusableImage("not a volume of channels", cure=cure, detail=f"{volume.ndim} axes")
+            raise UnusableImage(
+                "not a volume of channels", cure=cure, detail=f"{volume.ndim} axes"
+            )
         if mask.shape != volume.shape[1:]:
             detail = f"mask {mask.shape}, image {volume.shape[1:]}"
             raise UnusableImage(OTHER_GRID, cure="resample it to the image", detail=detail)
@@ -110,14 +112,18 @@ class Scan:
         return self.n_voxels * float(np.prod(self.spacing)) / 1000.0
 
     def to_torchio(self) -> Any:
-        """The scan as a ``torchio.Subject`` with ``image``, ``mask`` and, if any, ``reference``."""
+        """Give a ``torchio.Subject`` with ``image``, ``mask`` and, if any, ``reference``."""
         import torch
         import torchio as tio
 
         def label(values: Bools) -> Any:
-            return tio.LabelMap(tensor=torch.from_numpy(values[None].astype(np.uint8)), affine=self.affine)
+            return tio.LabelMap(
+                tensor=torch.from_numpy(values[None].astype(np.uint8)), affine=self.affine
+            )
 
-        parts = {"image": tio.ScalarImage(tensor=torch.from_numpy(self.volume), affine=self.affine)}
+        parts = {
+            "image": tio.ScalarImage(tensor=torch.from_numpy(self.volume), affine=self.affine)
+        }
         parts["mask"] = label(self.mask)
         if self.reference is not None:
             parts["reference"] = label(self.reference)
@@ -181,7 +187,9 @@ def read_scan(
     if not liver.any():
         detail = "none above zero" if liver_label is None else f"none of label {liver_label}"
         cure = "segment again or leave the scan out"
-        raise UnusableImage(EMPTY_MASK, cure=cure, file=outline.path.name, detail=detail, column="MASK")
+        raise UnusableImage(
+            EMPTY_MASK, cure=cure, file=outline.path.name, detail=detail, column="MASK"
+        )
     channels = []
     for header in headers:
         values = read_voxels(header)
@@ -200,7 +208,11 @@ def check_grids(images: Sequence[Header], mask: Header) -> None:
     if not same_grid(first, mask):
         detail = f"mask {mask.shape} of {_mm(mask)} mm, image {first.shape} of {_mm(first)} mm"
         raise UnusableImage(
-            OTHER_GRID, cure="resample it to the image", file=mask.path.name, detail=detail, column="MASK"
+            OTHER_GRID,
+            cure="resample it to the image",
+            file=mask.path.name,
+            detail=detail,
+            column="MASK",
         )
     for other in others:
         if not (same_grid(other, mask) or same_frame(other, mask)):
@@ -229,7 +241,9 @@ class Source:
         if self.scan is not None:
             return self.scan
         if self.mask is None or not str(self.mask):
-            raise UnusableImage("no mask is given", cure="every scan needs a liver mask", column="MASK")
+            raise UnusableImage(
+                "no mask is given", cure="every scan needs a liver mask", column="MASK"
+            )
         return read_scan(
             self.images, self.mask, liver_label=self.liver_label,
             reference_label=self.reference_label, subject=self.subject, visit=self.visit,
@@ -244,7 +258,7 @@ def sources(
     liver_label: int | None = None,
     reference_label: int | None = None,
 ) -> list[Source]:
-    """Scans of an images frame, or of Scan objects, or of (volume, mask, spacing) tuples.
+    """List the scans of an images frame, or of Scan objects, or of (volume, mask, spacing) tuples.
 
     A frame is sorted by subject and visit; ``sequences`` gives the order of the channels
     (alphabetical where None). The order of rows and columns does not matter.
@@ -254,22 +268,30 @@ def sources(
     needed = ["USUBJID", "AVISIT", "AVISITN", "SEQUENCE", "IMAGE", "MASK"]
     missing = [column for column in needed if column not in images.columns]
     if missing:
-        msg = f"images: columns {', '.join(missing)} are missing; images.csv has {', '.join(needed)}"
+        msg = (
+            f"images: columns {', '.join(missing)} are missing; images.csv has {', '.join(needed)}"
+        )
         raise DataError(msg)
     repeated = int(images.duplicated(["USUBJID", "AVISITN", "SEQUENCE"]).sum())
     if repeated:
         msg = f"images: {repeated} rows repeat a subject, visit and SEQUENCE; keep one of each"
         raise DataError(msg)
-    wanted = sorted(images["SEQUENCE"].astype(str).unique()) if sequences is None else list(sequences)
-    rows = images.assign(SEQUENCE=images["SEQUENCE"].astype(str), AVISIT=images["AVISIT"].astype(str))
+    wanted = (
+        sorted(images["SEQUENCE"].astype(str).unique()) if sequences is None else list(sequences)
+    )
+    rows = images.assign(
+        SEQUENCE=images["SEQUENCE"].astype(str), AVISIT=images["AVISIT"].astype(str)
+    )
     found = []
-    for (subject, number), part in rows.groupby(["USUBJID", "AVISITN"], sort=True):
+    for (subject, _), part in rows.groupby(["USUBJID", "AVISITN"], sort=True):
         by_name = part.set_index("SEQUENCE")
         present = tuple(name for name in wanted if name in by_name.index)
-        mask = next((m for m in part.sort_values("SEQUENCE")["MASK"] if pd.notna(m) and str(m)), None)
+        mask = next(
+            (m for m in part.sort_values("SEQUENCE")["MASK"] if pd.notna(m) and str(m)), None
+        )
         found.append(
             Source(
-                str(subject), str(part["AVISIT"].iloc[0]), float(number),
+                str(subject), str(part["AVISIT"].iloc[0]), float(part["AVISITN"].iloc[0]),
                 tuple(Path(str(by_name.loc[name, "IMAGE"])) for name in present),
                 None if mask is None else Path(str(mask)), present, liver_label, reference_label,
             )
@@ -286,7 +308,9 @@ def image_pairs(pairs: Iterable[tuple[str | Path, str | Path]]) -> pd.DataFrame:
         }
         for number, (image, mask) in enumerate(pairs, start=1)
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["USUBJID", "AVISIT", "AVISITN", "SEQUENCE", "IMAGE", "MASK"])
+    return pd.DataFrame(
+        rows, columns=["USUBJID", "AVISIT", "AVISITN", "SEQUENCE", "IMAGE", "MASK"]
+    )
 
 
 def _source_of(item: Any, number: int) -> Source:
@@ -294,7 +318,7 @@ def _source_of(item: Any, number: int) -> Source:
         return item
     if not isinstance(item, Scan):
         if not isinstance(item, (tuple, list)) or not 3 <= len(item) <= 4:
-            msg = "images: expected a frame, Scan objects, or tuples (volume, mask, spacing[, reference])"
+            msg = "images: expected a frame, Scan objects, or tuples (volume, mask, spacing)"
             raise UsageError(msg)
         item = Scan(*item)
     subject = item.subject or f"{number:04d}"

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from livertrack.imaging.vocabulary import Vocabulary
 
 _RECORD_COLUMNS = [
-    "USUBJID", "AVISIT", "AVISITN", "REGION", "PARAMCD", "PARAM", "AVAL", "NVOX", "BASE", "CHG", "ABLFL",
+    "USUBJID", "AVISIT", "AVISITN", "REGION", "PARAMCD", "PARAM",
+    "AVAL", "NVOX", "BASE", "CHG", "ABLFL",
 ]  # fmt: skip
 _QUALITY = ["NVOX", "VOLML", "SNR", "BIASSD", "NCOMP", "BORDERFL", "SCALED"]
 _SCAN_COLUMNS = ["USUBJID", "AVISIT", "AVISITN", "SCANFL", "REASON", *_QUALITY, "MAP"]
@@ -143,7 +144,7 @@ def signatures(
 def map_names(scans: Sequence[Source]) -> list[str]:
     """File name of each scan's label map: letters and digits only, never the same for two scans.
 
-    A label that loses characters, or that another subject's label would equal, gets a short hash of
+    A label without letters or digits, or that another's label would equal, gets a short hash of
     the original.
     """
     subjects = _labels([scan.subject for scan in scans])
@@ -164,7 +165,9 @@ def _labels(values: Sequence[str]) -> dict[str, str]:
     for value, label in plain.items():
         folded.setdefault(label.lower(), set()).add(value)
     return {
-        value: label if label and len(folded[label.lower()]) == 1 else f"{label}x{hash_text(value)[:8]}"
+        value: label
+        if label and len(folded[label.lower()]) == 1
+        else f"{label}x{hash_text(value)[:8]}"
         for value, label in plain.items()
     }
 
@@ -191,7 +194,9 @@ def _one(
             lacking = [s for s in vocabulary.sequences if s not in source.sequences]
             if lacking:
                 cure = "leave the scan out or fit without the sequence"
-                raise UnusableImage(f"no {', '.join(lacking)} sequence", cure=cure, column="SEQUENCE")
+                raise UnusableImage(
+                    f"no {', '.join(lacking)} sequence", cure=cure, column="SEQUENCE"
+                )
         stored = None
         key = ""
         if maps is not None:
@@ -236,7 +241,7 @@ def _sidecar(path: Path) -> Path:
 
 
 def _stored(path: Path, key: str) -> dict[str, Any] | None:
-    """Counts beside a finished label map of the same inputs whose bytes are as they were."""
+    """Read the counts beside a finished, unchanged label map of the same inputs."""
     try:
         stored = json.loads(_sidecar(path).read_text(encoding="utf-8"))
         same = stored["inputs"] == key and stored["map"] == hash_file(path)
@@ -296,7 +301,9 @@ def _result(
             }
         )  # fmt: skip
     frame = pd.DataFrame(facts, columns=_SCAN_COLUMNS)
-    frame = frame.astype({"NVOX": "Int64", "NCOMP": "Int64", "VOLML": float, "SNR": float, "BIASSD": float})
+    frame = frame.astype(
+        {"NVOX": "Int64", "NCOMP": "Int64", "VOLML": float, "SNR": float, "BIASSD": float}
+    )
     done = len(scans) - len(failed)
     text = f"{done} of {len(scans)} scans labelled with {vocabulary.n_types} tissue types"
     reused = sum(bool(row.get("reused")) for row in rows)
@@ -304,8 +311,9 @@ def _result(
         table=records, scans=frame, n_reused=reused,
         text=text + (f"; {len(failed)} excluded ({listed})." if failed else "."),
         settings={
-            "method": vocabulary.settings["method"], "vocabulary": vocabulary.hash, "shells": shells,
-            "n_types": vocabulary.n_types, "n_scans": len(scans), "n_excluded": len(failed),
+            "method": vocabulary.settings["method"], "vocabulary": vocabulary.hash,
+            "shells": shells, "n_types": vocabulary.n_types, "n_scans": len(scans),
+            "n_excluded": len(failed),
         },
         notes=(f"{len(failed)} of {len(scans)} scans excluded: {listed}",) if failed else (),
     )  # fmt: skip
@@ -325,8 +333,8 @@ def _records(
                 where = "" if region == WHOLE else f", {region.lower()}"
                 found.append(
                     {
-                        "USUBJID": scan.subject, "AVISIT": scan.visit, "AVISITN": scan.visit_number,
-                        "REGION": region, "PARAMCD": code,
+                        "USUBJID": scan.subject, "AVISIT": scan.visit,
+                        "AVISITN": scan.visit_number, "REGION": region, "PARAMCD": code,
                         "PARAM": f"Tissue type {int(code[2:])}{where} (proportion)",
                         "AVAL": count / total if total else np.nan, "NVOX": total,
                     }

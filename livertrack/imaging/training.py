@@ -18,6 +18,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from livertrack._seeds import spawn
+from livertrack.imaging._adam import Adam
 from livertrack.imaging._clusters import kmeans
 from livertrack.imaging.augment import Scanner
 from livertrack.imaging.network import TextureEncoder
@@ -60,7 +61,7 @@ class Recipe:
 
 
 def torch_generator(seed: int, *names: str | int) -> torch.Generator:
-    """Generator of a named use of ``seed``."""
+    """Make the generator of a named use of ``seed``."""
     return torch.Generator().manual_seed(int(spawn(seed, *names).generate_state(1, np.uint32)[0]))
 
 
@@ -92,7 +93,7 @@ def train_joint(
     encoder.to(device).train()
     projector.to(device).train()
     parameters = [*encoder.parameters(), *projector.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=recipe.decay)
+    optimiser = Adam(parameters, rate=recipe.rate, decay=recipe.decay)
     start = math.ceil(steps * recipe.joint_from)
     prototypes: Tensor | None = None
     losses: list[float] = []
@@ -100,9 +101,7 @@ def train_joint(
     for step in tqdm(range(steps), desc="vocabulary", unit="step", disable=not progress):
         if step == start and recipe.assignment > 0:
             prototypes = _prototypes(encoder, rows[:, 0], n_prototypes, seed, device)
-            optimiser.add_param_group({"params": [prototypes]})
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * _schedule(step, steps)
+            optimiser.add(prototypes)
         place = torch.randint(n, (recipe.batch,), generator=draw)
         first = torch.randint(views, (recipe.batch,), generator=draw)
         second = (first + torch.randint(1, views, (recipe.batch,), generator=draw)) % views
@@ -111,17 +110,16 @@ def train_joint(
         one, two = projector(latents).chunk(2)
         loss = _vicreg(one, two, recipe)
         if prototypes is not None:
-            loss = loss + recipe.assignment * _swapped(*latents.chunk(2), prototypes, recipe)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+            left, right = latents.chunk(2)
+            loss = loss + recipe.assignment * _swapped(left, right, prototypes, recipe)
+        optimiser.step(loss, factor=_schedule(step, steps))
         losses.append(float(loss.detach()))
     encoder.eval()
     return losses
 
 
 def latents_of(
-    encoder: nn.Module, rows: Tensor, device: torch.device, *, batch: int = 16384
+    encoder: TextureEncoder, rows: Tensor, device: torch.device, *, batch: int = 16384
 ) -> Tensor:
     """Latents (n, latent) of feature rows, in evaluation mode, on the CPU."""
     was = encoder.training
@@ -175,7 +173,7 @@ def _vicreg(one: Tensor, two: Tensor, recipe: Recipe) -> Tensor:
 
 
 def _prototypes(
-    encoder: nn.Module, rows: Tensor, k: int, seed: int, device: torch.device
+    encoder: TextureEncoder, rows: Tensor, k: int, seed: int, device: torch.device
 ) -> Tensor:
     latents = functional.normalize(latents_of(encoder, rows, device)).numpy()
     centres, _ = kmeans(latents, k, seed=seed, name="prototypes", n_init=1)

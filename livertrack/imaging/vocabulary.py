@@ -39,9 +39,9 @@ class Vocabulary:
     settings : mapping
         All that decided the vocabulary: method, seed, steps, sequences, preparation, counts.
     card : mapping of arrays
-        ``profile`` (K, C) mean of each standardised channel; ``prevalence`` (K,) part of the training
-        places; ``exemplars`` (K, n, C, 17, 17) standardised pictures of the most typical places;
-        ``distances`` (K, K) between the mean latents of types, in units of their spread.
+        ``profile`` (K, C) mean of each standardised channel; ``prevalence`` (K,) part of the
+        training places; ``exemplars`` (K, n, C, 17, 17) standardised pictures of the most typical
+        places; ``distances`` (K, K) between the mean latents of types, in units of their spread.
     """
 
     encoder: Encoder
@@ -84,7 +84,7 @@ class Vocabulary:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The card in numbers, one row per type: share of places, mean of each channel, neighbour."""
+        """The card in numbers, a row per type: share, mean of each channel, nearest type."""
         names = [name or f"CH{i}" for i, name in enumerate(self.sequences, start=1)]
         distances = np.array(self.card["distances"], dtype=float)
         np.fill_diagonal(distances, np.inf)
@@ -134,14 +134,17 @@ class Vocabulary:
         """Label map on the scan's grid, and the scan's quality numbers."""
         channels = int(self.encoder.settings["channels"])
         if len(scan.volume) != channels:
-            msg = f"the scan has {len(scan.volume)} channels, the vocabulary {channels}; give the same"
+            msg = f"the scan has {len(scan.volume)} channels, the vocabulary needs {channels}"
             raise DataError(msg)
         where = pick_device(device)
         with torch_threads(1):
             prepared = prepare(scan, self.preparation, self.encoder.field)
             encoder = self.encoder.to(where)
             rows = feature_rows(
-                encoder, torch.from_numpy(prepared.volume), torch.from_numpy(prepared.mask), device=where
+                encoder,
+                torch.from_numpy(prepared.volume),
+                torch.from_numpy(prepared.mask),
+                device=where,
             )
             labels = self._assign(rows, where)
         return prepared.restore(labels), dict(prepared.quality)
@@ -181,7 +184,7 @@ class Vocabulary:
         """One sentence on how it was learned."""
         s = self.settings
         return (
-            f"{self.n_types} tissue types learned from {s['n_places']:,} places in {s['n_scans']} scans "
+            f"{self.n_types} tissue types from {s['n_places']:,} places in {s['n_scans']} scans "
             f"(method {s['method']}, {s['steps']} steps, seed {s['seed']})."
         )
 
@@ -204,7 +207,7 @@ def fit_vocabulary(
     n_places: int = 24_000,
     recipe: Recipe | None = None,
     workers: int | None = None,
-    threads: int = 2,
+    threads: int = 1,
     device: str | None = None,
     progress: bool = False,
 ) -> Vocabulary:
@@ -213,8 +216,8 @@ def fit_vocabulary(
     Parameters
     ----------
     images : DataFrame or iterable
-        Rows of ``images.csv`` (absolute paths), or `Scan` objects, or tuples ``(volume, mask, spacing)``
-        or ``(volume, mask, spacing, reference)`` with volume (channel, x, y, z).
+        Rows of ``images.csv`` (absolute paths), or `Scan` objects, or tuples ``(volume, mask,
+        spacing)`` or ``(volume, mask, spacing, reference)`` with volume (channel, x, y, z).
     n_types : int
         Tissue types, K.
     seed : int
@@ -242,7 +245,8 @@ def fit_vocabulary(
     workers : int or None
         Processes that read and prepare scans; None leaves it to ``joblib.parallel_config``.
     threads : int
-        torch threads while training: part of the settings, since it decides the last bit.
+        torch threads while training, whatever the environment says: it decides the last bit, and
+        is part of the settings.
     device : str or None
         ``"cpu"``, ``"cuda"``; None takes the GPU where there is one.
 
@@ -253,9 +257,9 @@ def fit_vocabulary(
 
     Notes
     -----
-    Scans that cannot be used are left out and counted in ``settings["excluded"]``; with none left a
-    DataError names the reasons. Source: VICReg (Bardes et al. 2022), SwAV (Caron et al. 2020), the
-    joint use as measured in the benchmarks; ``dcn`` after Perkonigg et al. (arXiv 2507.12012).
+    Scans that cannot be used are left out and counted in ``settings["excluded"]``; with none left
+    a DataError names the reasons. Source: VICReg (Bardes et al. 2022), SwAV (Caron et al. 2020),
+    the joint use as measured in the benchmarks; ``dcn`` after Perkonigg et al. (arXiv 2507.12012).
     Checked against: known truth on phantoms (tests/imaging), k-means on patches in the same run.
     """
     if method not in get_args(Method):
