@@ -91,7 +91,7 @@ if (grepl("inference", parts)) for (s in structures) for (m in c("Kenward-Roger-
   summaries(case, fit, TRUE, if (kr) "equal" else character())
   L <- diag(length(coef(fit)))[7:9, , drop = FALSE]
   md <- df_md(fit, L)
-  add(case, "joint", "interaction", md$f_stat, md$num_df, md$denom_df)
+  add(case, "joint", "three rows", md$f_stat, md$num_df, md$denom_df)
   message(case)
 }
 if (length(rows)) save_rows("mmrm_inference.csv")
@@ -103,7 +103,7 @@ for (s in c("us", "ar1h")) for (m in c("Satterthwaite", "Between-Within", "Resid
   summaries(case, fit, TRUE, "equal")
   L <- diag(length(coef(fit)))[8:10, , drop = FALSE]
   md <- df_md(fit, L)
-  add(case, "joint", "interaction", md$f_stat, md$num_df, md$denom_df)
+  add(case, "joint", "three rows", md$f_stat, md$num_df, md$denom_df)
   if (m == "Satterthwaite") for (type in c("II", "III")) {
     # car before 3.1.2 does not find the method by itself
     a <- as.data.frame(mmrm:::Anova.mmrm(fit, type))

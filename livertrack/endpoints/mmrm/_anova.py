@@ -26,10 +26,11 @@ def term_combinations(frame: ModelFrame, kind: Literal[2, 3]) -> dict[str, Float
     for place, term in enumerate(terms):
         if not term:
             continue
-        if sums is not None:
-            found[labels[place]] = sums[assign == place]
-        else:
-            found[labels[place]] = _type_two(design, frame.X, place)
+        L = _type_two(design, frame.X, place) if sums is None else sums[assign == place]
+        own = L[:, assign == place]
+        # Rows as differences from the first level. Satterthwaite df of several rows depend on
+        # the rows chosen: these are SAS's when its reference level is the first one.
+        found[labels[place]] = np.linalg.solve(own, L)
     return found
 
 

@@ -103,6 +103,21 @@ def test_anova_agrees_with_sas(
         assert found["df"] == pytest.approx(row["df"], rel=1e-4)
 
 
+def test_type_three_tests_agree_with_the_printed_ones_of_sas(fev: pd.DataFrame) -> None:
+    # PROC MIXED, un, ddfm=satterthwaite: "Type 3 Tests of Fixed Effects" as printed
+    fit = lt.mmrm(fev, "FEV1 ~ RACE + SEX + ARMCD * AVISIT + us(AVISIT | USUBJID)")
+    table = fit.anova().set_index("term")
+    printed = {
+        "ARMCD": (31.67, 1, 169), "AVISIT": (142.11, 3, 148), "ARMCD:AVISIT": (0.26, 3, 148),
+        "RACE": (36.92, 2, 166), "SEX": (0.38, 1, 166),
+    }  # fmt: skip
+    for term_name, (statistic, df_num, df) in printed.items():
+        row = table.loc[term_name]
+        assert row["statistic"] == pytest.approx(statistic, abs=0.011)
+        assert row["df_num"] == df_num
+        assert row["df"] == pytest.approx(df, abs=0.6)
+
+
 def test_lsmeans_agree_with_the_printed_ones_of_sas(fev: pd.DataFrame) -> None:
     # PROC MIXED, un, ddfm=satterthwaite: LSMEANS ARMCD*AVISIT as printed
     fit = lt.mmrm(fev, "FEV1 ~ RACE + SEX + ARMCD * AVISIT + us(AVISIT | USUBJID)")
