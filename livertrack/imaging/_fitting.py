@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from livertrack._seeds import generator, spawn
 from livertrack.errors import DataError, ImageError
 from livertrack.imaging._clusters import kmeans, merge
+from livertrack.imaging._metric import set_metric
 from livertrack.imaging.network import (
     Encoder,
     PatchEncoder,
@@ -29,7 +30,7 @@ from livertrack.imaging.reading import read_header
 from livertrack.imaging.reconstruction import patch_latents, train_dcn
 from livertrack.imaging.sampling import Plan, Sample, draw_samples
 from livertrack.imaging.scan import Floats, Source, Spacing
-from livertrack.imaging.training import Recipe, latents_of, train_joint
+from livertrack.imaging.training import Recipe, codes_of, train_joint
 
 #: exemplar pictures kept per type
 EXEMPLARS = 6
@@ -185,7 +186,13 @@ def _train(
             encoder, rows, n_prototypes=over * n_types, steps=steps, seed=seed, recipe=recipe,
             device=device, progress=progress,
         )  # fmt: skip
-        return latents_of(encoder, rows[:, 0], device).numpy()
+        views = range(rows.shape[1])
+        codes = torch.stack([codes_of(encoder, rows[:, view], device) for view in views], dim=1)
+        encoder.to("cpu")
+        set_metric(encoder, codes, encoder.signal(rows))
+        with torch.no_grad():
+            latents: Floats = encoder.head(rows[:, 0]).numpy()
+        return latents
     patches = rows[:, 0]
     if isinstance(encoder, SliceEncoder):
         train_dcn(

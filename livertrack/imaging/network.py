@@ -44,6 +44,8 @@ class TextureEncoder(nn.Module):
 
     centre: Tensor
     scale: Tensor
+    mix: Tensor
+    signal_mix: Tensor
 
     def __init__(
         self,
@@ -69,6 +71,8 @@ class TextureEncoder(nn.Module):
         width = 2 * energies + 3 * combinations
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
+        self.register_buffer("mix", torch.eye(latent))
+        self.register_buffer("signal_mix", torch.zeros(channels, channels))
         self.layers = nn.Sequential(
             nn.Linear(width, hidden),
             nn.BatchNorm1d(hidden),
@@ -103,9 +107,22 @@ class TextureEncoder(nn.Module):
         ]
         return torch.cat(features, dim=1)
 
-    def head(self, rows: Tensor) -> Tensor:
-        """Latents (n, latent) of features (n, features)."""
+    def code(self, rows: Tensor) -> Tensor:
+        """Learned code (n, latent) of features (n, features)."""
         return self.layers((rows - self.centre) / self.scale)  # type: ignore[no-any-return]
+
+    def signal(self, rows: Tensor) -> Tensor:
+        """Local signal (n, channels): log ratio of each channel to the first, and their level."""
+        combinations = self.channels + self.channels * (self.channels - 1) // 2
+        start = rows.shape[-1] - 2 * combinations  # the means of the small box
+        local = rows[..., start : start + self.channels]
+        ratios = local[..., 1:] - local[..., :1]
+        return torch.cat([ratios, local.mean(-1, keepdim=True)], dim=-1)
+
+    def head(self, rows: Tensor) -> Tensor:
+        """Latents (n, latent + channels): code and signal in a common metric."""
+        signal = self.signal(rows) - self.signal(self.centre)
+        return torch.cat([self.code(rows) @ self.mix, signal @ self.signal_mix], dim=1)
 
 
 class PatchEncoder(nn.Module):

@@ -53,7 +53,7 @@ class Recipe:
     variance: float = 25.0
     invariance: float = 25.0
     covariance: float = 1.0
-    assignment: float = 1.0
+    assignment: float = 4.0
     joint_from: float = 0.5
     temperature: float = 0.1
     sharpness: float = 0.05
@@ -106,7 +106,7 @@ def train_joint(
         first = torch.randint(views, (recipe.batch,), generator=draw)
         second = (first + torch.randint(1, views, (recipe.batch,), generator=draw)) % views
         batch = torch.cat([rows[place, first], rows[place, second]]).to(device)
-        latents = encoder.head(batch)
+        latents = encoder.code(batch)
         one, two = projector(latents).chunk(2)
         loss = _vicreg(one, two, recipe)
         if prototypes is not None:
@@ -118,16 +118,16 @@ def train_joint(
     return losses
 
 
-def latents_of(
+def codes_of(
     encoder: TextureEncoder, rows: Tensor, device: torch.device, *, batch: int = 16384
 ) -> Tensor:
-    """Latents (n, latent) of feature rows, in evaluation mode, on the CPU."""
+    """Codes (n, latent) of feature rows, in evaluation mode, on the CPU."""
     was = encoder.training
     encoder.eval()
-    with torch.inference_mode():
-        parts = [encoder.head(part.to(device)).cpu() for part in rows.split(batch)]
+    with torch.no_grad():
+        parts = [encoder.code(part.to(device)).cpu() for part in rows.split(batch)]
     encoder.train(was)
-    return torch.cat(parts).clone()
+    return torch.cat(parts)
 
 
 def _initialise(
@@ -175,7 +175,7 @@ def _vicreg(one: Tensor, two: Tensor, recipe: Recipe) -> Tensor:
 def _prototypes(
     encoder: TextureEncoder, rows: Tensor, k: int, seed: int, device: torch.device
 ) -> Tensor:
-    latents = functional.normalize(latents_of(encoder, rows, device)).numpy()
+    latents = functional.normalize(codes_of(encoder, rows, device)).numpy()
     centres, _ = kmeans(latents, k, seed=seed, name="prototypes", n_init=1)
     return nn.Parameter(torch.from_numpy(centres).to(device))
 

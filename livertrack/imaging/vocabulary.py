@@ -202,7 +202,7 @@ def fit_vocabulary(
     spacing_mm: Spacing | None = None,
     standardise: Standardise | Literal["auto"] = "auto",
     bias_field: BiasField = "n4",
-    over: int = 3,
+    over: int = 1,
     max_scans: int = 64,
     n_places: int = 24_000,
     recipe: Recipe | None = None,
@@ -237,7 +237,8 @@ def fit_vocabulary(
     standardise : {"auto", "reference", "tail", "none"}
         See `Preparation`; ``auto`` takes the reference tissue where every scan has one.
     over : int
-        Clusters per type that are found first and then merged (Ward); ``joint`` only.
+        Clusters per type that are found first and then merged (Ward); ``joint`` only. More than
+        one helps signatures of rare types and costs stability.
     max_scans : int
         Scans used at most; drawn by the seed where there are more.
     n_places : int
