@@ -33,8 +33,8 @@ def set_metric(encoder: TextureEncoder, codes: Tensor, signals: Tensor) -> float
     -----
     The code's variance is set to one in total. The signal's is set to its signal-to-noise ratio:
     the mean over its directions of the variance between places over that between views, less
-    one, kept within 0.1 and 3. Where intensities tell places apart (fat, contrast) they lead; where
-    they do not, texture does.
+    one, kept within 0.1 and 3. Where intensities tell places apart (fat, contrast) they lead;
+    where they do not, texture does.
     """
     code, code_between = _whitening(codes.numpy().astype(np.float64))
     signal, signal_between = _whitening(signals.numpy().astype(np.float64))
