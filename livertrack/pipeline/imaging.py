@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from livertrack.imaging import Vocabulary
 
 #: scans on which the vocabulary is compared with the truth, spread over the trial
-RECOVERY_SCANS = 24
+RECOVERY_SCANS = 12
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -34,11 +35,20 @@ def quicken(plan: dict[str, Any]) -> None:
             options.update(n_perm=9, n_boot=99, n_folds=3)
 
 
+def shorten(plan: dict[str, Any]) -> None:
+    """Keep the ANCOVAs alone, and k-means in place of the network."""
+    plan["imaging"].update(method="kmeans", truth=None, correspondence="none")
+    plan["analyses"] = [a for a in plan["analyses"] if a["endpoint"] == "ancova"]
+    used = {a.get("estimand") for a in plan["analyses"]}
+    plan["estimands"] = [e for e in plan["estimands"] if e["id"] in used]
+    plan.pop("multiplicity", None)
+
+
 @pytest.fixture(scope="session")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Study folder of a trial of six subjects per arm on a coarse grid."""
+    """Study folder of a trial of five subjects per arm on a coarse grid."""
     study = tmp_path_factory.mktemp("trial") / "study"
-    lt.simulate_trial(study, n_per_arm=6, seed=11, shape=(48, 36, 16), spacing=(6.4, 6.4, 8.0))
+    lt.simulate_trial(study, n_per_arm=5, seed=11, shape=(48, 36, 16), spacing=(6.4, 6.4, 8.0))
     edit_plan(study, quicken)
     return study
 
@@ -53,5 +63,10 @@ def finished(trial: Path) -> Path:
 
 @pytest.fixture
 def copy(trial: Path, tmp_path: Path) -> Path:
-    """Return a copy of `trial` that a test may spoil."""
-    return Path(shutil.copytree(trial, tmp_path / "study"))
+    """Return a copy of `trial` that a test may spoil: three subjects with scans, one analysis."""
+    study = Path(shutil.copytree(trial, tmp_path / "study"))
+    images = pd.read_csv(study / "images.csv", dtype=str)
+    kept = images["USUBJID"].isin(sorted(images["USUBJID"].unique())[:3])
+    images[kept].to_csv(study / "images.csv", index=False)
+    edit_plan(study, shorten)
+    return study

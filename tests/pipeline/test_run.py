@@ -17,17 +17,8 @@ from livertrack.pipeline import run as run_module
 from livertrack.pipeline.rerun import compare_runs, rerun
 from tests.pipeline.conftest import edit_plan
 
-
-def only(*endpoints: str) -> Any:
-    """Change of a plan that keeps the analyses of these endpoints."""
-
-    def change(plan: dict[str, Any]) -> None:
-        plan["analyses"] = [a for a in plan["analyses"] if a["endpoint"] in endpoints]
-        used = {a.get("estimand") for a in plan["analyses"]}
-        plan["estimands"] = [e for e in plan["estimands"] if e["id"] in used]
-        plan.pop("multiplicity", None)
-
-    return change
+# one worker makes the trial and its run for all of these tests
+pytestmark = pytest.mark.xdist_group("pipeline")
 
 
 def test_a_run_leaves_what_the_contract_lists(finished: Path) -> None:
@@ -108,7 +99,6 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
 def test_a_rerun_agrees_and_a_changed_byte_is_named(
     copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    edit_plan(copy, only("ancova"))
     out = tmp_path / "results"
     lt.run_study(copy, out=out, formats=())
     assert main(["rerun", str(out / "manifest.json")]) == 0
@@ -136,7 +126,6 @@ def test_a_changed_number_is_named(finished: Path, tmp_path: Path) -> None:
 
 
 def test_an_altered_output_is_named(copy: Path, tmp_path: Path) -> None:
-    edit_plan(copy, only("ancova"))
     out = tmp_path / "results"
     lt.run_study(copy, out=out, formats=())
     (out / "plan.json").write_text("{}")
@@ -151,7 +140,6 @@ def test_an_altered_output_is_named(copy: Path, tmp_path: Path) -> None:
 def test_a_bad_scan_is_listed_and_left_out_and_the_others_kept(
     copy: Path, tmp_path: Path, what: str
 ) -> None:
-    edit_plan(copy, only("ancova"))
     spoil(copy, what)
     findings = lt.check_study(copy)
     assert len([f for f in findings if f.dataset == "images"]) >= 1
@@ -176,7 +164,6 @@ def test_an_analysis_that_cannot_be_computed_is_said_and_stops_no_other(
     copy: Path, tmp_path: Path
 ) -> None:
     def change(plan: dict[str, Any]) -> None:
-        only("ancova")(plan)
         plan["imaging"] = None
         plan["analyses"] += [
             {"id": "none", "endpoint": "separation", "visit": "Week 48", "parameters": ["ATL"]}

@@ -21,7 +21,7 @@ from livertrack.dictionary import (
 pytestmark = pytest.mark.filterwarnings("error::FutureWarning")
 
 NAMES = [
-    "adbx", "adim", "adlb", "admri", "adpath", "adscan", "adsl", "adtte", "bds", "images",
+    "adbx", "adim", "adlb", "admri", "adpath", "adreg", "adscan", "adsl", "adtte", "bds", "images",
 ]  # fmt: skip
 _TYPES = {"string", "number", "integer", "date"}
 _CONSTRAINTS = {"required", "unique", "enum", "pattern", "minimum", "maximum"}
