@@ -132,7 +132,7 @@ def refit(fitted: Fitted, times: Ints) -> Parameters | None:
     subjects = data.subjects.resampled(by_row).compressed()
     covariance = fitted.covariance.on(subjects)
     likelihood = Likelihood(subjects, covariance, reml=fitted.reml)
-    optimum = maximise(likelihood, fitted.optimum.eta, OPTIMIZERS[:1], tolerance=1e-9)
+    optimum = maximise(likelihood, fitted.optimum.eta, OPTIMIZERS[:1], tolerance=1e-6)
     if not optimum.converged:
         return None
     beta = data.scale * likelihood.solve(optimum.eta).beta + data.offset

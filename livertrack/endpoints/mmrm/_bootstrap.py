@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from livertrack.endpoints.mmrm._fit import Fitted
 
 _CHUNK = 100
-#: squared distance from the optimum, in standard errors, that a refit may keep
-_TOLERANCE = 1e-9
+#: squared distance from the optimum, in standard errors, before the last step of a refit
+_TOLERANCE = 1e-6
 
 
 def bootstrap(fit: Fitted, n: int, *, seed: int, strata: Ints | None) -> Floats:

@@ -69,14 +69,18 @@ class Subjects:
         return np.searchsorted(of_row, np.arange(self.n_groups + 1)).astype(np.int64)
 
     def resampled(self, times: Ints) -> Subjects:
-        """Subjects each taken ``times`` times: a bootstrap sample (before `compressed`)."""
-        keep = np.repeat(np.arange(len(times)), times)
+        """Subjects each taken ``times`` times: a bootstrap sample (before `compressed`).
+
+        A subject taken several times is one row with as many times the cross-products.
+        """
+        keep = np.flatnonzero(times)
         pattern = self.pattern[keep]
         present, again = np.unique(pattern, return_inverse=True)
         distance = None if self.distance is None else self.distance[present]
         return Subjects(
-            self.W[keep], again.astype(np.int64), self.mask[present], self.group[present],
-            np.bincount(again).astype(float), distance, self.n_groups,
+            self.W[keep] * np.sqrt(times[keep])[:, None, None], again.astype(np.int64),
+            self.mask[present], self.group[present],
+            np.bincount(again, weights=times[keep]).astype(float), distance, self.n_groups,
         )  # fmt: skip
 
     def compressed(self) -> Subjects:
