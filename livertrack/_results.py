@@ -127,7 +127,9 @@ def ard_result(ard: pd.DataFrame) -> StoredResult:
         analysis=str(ard["analysis"].iloc[0]),
         variable=str(ard["variable"].iloc[0]),
         context=str(ard["context"].iloc[0]),
-        frames={str(name): _ard_to_frame(part) for name, part in cells.groupby("frame", sort=False)},
+        frames={
+            str(name): _ard_to_frame(part) for name, part in cells.groupby("frame", sort=False)
+        },
         text=" ".join(by_kind.get("text", loose.iloc[:0])["stat_chr"]),
         settings={
             name: json.loads(value)
@@ -165,7 +167,8 @@ def _statistic(name: str, value: Any) -> dict[str, Any]:
         kind, number, text = "text", np.nan, _text(value)
     label = name.replace("_", " ")
     return {
-        "stat_name": name, "stat_label": label, "stat": number, "stat_chr": text, "stat_type": kind,
+        "stat_name": name, "stat_label": label, "stat": number, "stat_chr": text,
+        "stat_type": kind,
     }  # fmt: skip
 
 

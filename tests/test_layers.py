@@ -47,7 +47,7 @@ def test_no_pickle_and_no_machine_paths_in_the_package(repository: Path) -> None
     assert hits == []
 
 
-def test_the_architecture_page_lists_every_public_name_and_where_it_lives(repository: Path) -> None:
+def test_the_architecture_page_lists_every_public_name_and_its_module(repository: Path) -> None:
     page = (repository / "ARCHITECTURE.md").read_text(encoding="utf-8")
     listed = dict(re.findall(r"^\| `(\w+)` \| `([\w.]+)` \|", page, flags=re.MULTILINE))
     assert listed == lt._EXPORTS

@@ -58,6 +58,9 @@ def numeric(data: pd.DataFrame, column: str, *, name: str = "data") -> np.ndarra
     values = pd.to_numeric(data[column], errors="coerce").to_numpy(float)
     bad = int((np.isnan(values) & data[column].notna().to_numpy()).sum() + np.isinf(values).sum())
     if bad:
-        msg = f"{name}: {column} has {bad} cell(s) that are not finite numbers; correct them at the source"
+        msg = (
+            f"{name}: {column} has {bad} cell(s) that are not finite numbers; "
+            "correct them at the source"
+        )
         raise DataError(msg)
     return values

@@ -66,7 +66,9 @@ def scan_quality(
     require_columns(scans, ["USUBJID", "AVISIT", "SCANFL", "REASON", arm], name="adscan")
     require_unique(scans, ["USUBJID", "AVISIT"], name="adscan")
     numbers = scans.select_dtypes("number").columns
-    chosen = list(measures) if measures is not None else [c for c in numbers if c not in _DESCRIBED]
+    chosen = (
+        list(measures) if measures is not None else [c for c in numbers if c not in _DESCRIBED]
+    )
     require_columns(scans, chosen, name="adscan")
     analysed = scans["SCANFL"].eq("Y")
     visits, arms = ordered_levels(scans["AVISIT"]), ordered_levels(scans[arm])

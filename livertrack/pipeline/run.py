@@ -70,7 +70,9 @@ def run_study(
     formats : sequence of {"html", "pdf"}
         Formats of the report; empty for none.
     renderer : {"auto", "embedded", "quarto"}
-        ``auto`` uses the Quarto program where it is found.
+        ``embedded`` needs no program; ``auto`` takes it, and the Quarto program only where the
+        libraries of the extra ``report`` are missing, so that a page does not depend on what else
+        is installed.
     workers : int or None
         Processes for scans, folds and resamples; -1: one per processor. None leaves it to the
         caller's ``joblib.parallel_config`` (a Dask cluster, say). Results do not depend on it.

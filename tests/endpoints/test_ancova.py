@@ -109,7 +109,9 @@ def test_agrees_with_r_by_visit(fev: pd.DataFrame, numbers: pd.DataFrame) -> Non
         fev, "FEV1 ~ FEV1_BL + RACE + ARMCD", arm="ARMCD", reference="PBO", by="AVISIT"
     )
     for visit, row in result.table.set_index("AVISIT").iterrows():
-        wanted = numbers[(numbers["case"] == f"by {visit}") & (numbers["kind"] == "contrast equal")]
+        wanted = numbers[
+            (numbers["case"] == f"by {visit}") & (numbers["kind"] == "contrast equal")
+        ]
         assert row["estimate"] == pytest.approx(wanted["estimate"].iloc[0], rel=RELATIVE)
         assert row["std_error"] == pytest.approx(wanted["se"].iloc[0], rel=RELATIVE)
 
@@ -250,9 +252,7 @@ def test_errors_say_what_is_wrong(
 
 def test_ard_gives_every_frame_back(small: pd.DataFrame) -> None:
     data = pd.concat([small.assign(AVISIT="Week 12"), small.assign(AVISIT="Week 48")])
-    result = lt.ancova(
-        data, "CHG ~ BASE + TRT01P", arm="TRT01P", reference="Placebo", by="AVISIT"
-    )
+    result = lt.ancova(data, "CHG ~ BASE + TRT01P", arm="TRT01P", reference="Placebo", by="AVISIT")
     again = ard_result(result.to_ard(analysis="primary"))
     for name, frame in result.frames().items():
         pd.testing.assert_frame_equal(

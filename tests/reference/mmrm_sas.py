@@ -14,8 +14,15 @@ from pathlib import Path
 import pandas as pd
 
 STRUCTURES = {
-    "us": "us", "toep": "toep", "toeph": "toeph", "ar1": "ar1", "arh1": "ar1h", "cs": "cs",
-    "csh": "csh", "adh": "adh", "spexp": "sp_exp",
+    "us": "us",
+    "toep": "toep",
+    "toeph": "toeph",
+    "ar1": "ar1",
+    "arh1": "ar1h",
+    "cs": "cs",
+    "csh": "csh",
+    "adh": "adh",
+    "spexp": "sp_exp",
 }
 rows = []
 
@@ -37,9 +44,18 @@ for sas, ours in STRUCTURES.items():
 for number in (1, 2):
     for kind in (2, 3):
         for _, row in pd.read_csv(design / f"anova/test{kind}_{number}.csv").iterrows():
-            add(f"anova {kind} {number}", "ar1", row["Effect"], row["FValue"], row["NumDF"], row["DenDF"])
+            add(
+                f"anova {kind} {number}",
+                "ar1",
+                row["Effect"],
+                row["FValue"],
+                row["NumDF"],
+                row["DenDF"],
+            )
 for path in sorted((design / "SAS").glob("sas_*ml.txt")):
-    found = re.fullmatch(r"sas_(group_)?(adh|ar1|ar1h|cs|csh|toeph|sp_exp2|sp_exp)_(ml|reml)", path.stem)
+    found = re.fullmatch(
+        r"sas_(group_)?(adh|ar1|ar1h|cs|csh|toeph|sp_exp2|sp_exp)_(ml|reml)", path.stem
+    )
     if found:
         grouped, structure, method = found.groups()
         history = re.findall(r"^\s+\d+\s+\d+\s+(\d+\.\d{8})", path.read_text(), re.M)
