@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("simulate", _simulate, "write a simulated trial with a known truth")
     sub.add_argument("study", type=Path, help="folder to write; must not exist")
     sub.add_argument("--seed", type=int, default=20261121)
-    sub.add_argument("--n-per-arm", type=int, default=12)
+    sub.add_argument("--n-per-arm", type=int, default=15)
     sub.add_argument("--effect", type=float, default=1.0, help="0: all arms follow placebo")
 
     sub = add("check", _check, "list everything that is wrong with a study")

@@ -12,7 +12,7 @@ from livertrack.pipeline.progress import Progress
 from livertrack.pipeline.run import RunSummary, run_study
 
 #: subjects per arm of the demo
-N_PER_ARM = 12
+N_PER_ARM = 15
 
 
 def demo(
