@@ -38,7 +38,6 @@ class Imaging:
     admri: pd.DataFrame | None = None
     adpath: pd.DataFrame | None = None
     adscan: pd.DataFrame | None = None
-    registration: pd.DataFrame | None = None
     recovery: pd.DataFrame | None = None
     matches: pd.DataFrame | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
@@ -75,8 +74,6 @@ def run_imaging(
     bar.start("correspondence and pathways")
     outputs = [adam / "adpath.parquet", adam / "adreg.parquet"]
     hashes |= ledger.step("pathways", {**uses, "signatures": hashes}, outputs, steps.pathways)
-    frames = {name: pd.read_parquet(adam / f"{name}.parquet")
-              for name in ("admri", "adscan", "adpath", "adreg")}  # fmt: skip
     recovery = matches = None
     if settings.truth is not None:
         bar.start("comparison with the known truth")
@@ -84,13 +81,12 @@ def run_imaging(
         ledger.step("recovery", {**uses, "signatures": hashes}, outputs, steps.recovery)
         recovery, matches = (pd.read_parquet(path) for path in outputs)
     return Imaging(
-        frames["admri"],
-        frames["adpath"],
-        frames["adscan"],
-        frames["adreg"],
-        recovery,
-        matches,
-        hashes,
+        admri=pd.read_parquet(adam / "admri.parquet"),
+        adpath=pd.read_parquet(adam / "adpath.parquet"),
+        adscan=pd.read_parquet(adam / "adscan.parquet"),
+        recovery=recovery,
+        matches=matches,
+        hashes=hashes,
     )
 
 
