@@ -1,0 +1,29 @@
+"""From an analysis of the plan to the endpoint function that answers it.
+
+Each function here selects records, calls one endpoint and returns its result; it computes no
+statistic. Parameters without any record at the visit are an error of the plan. A new endpoint is
+one function, registered by `answers` under the name of its options in `livertrack.plan_options`.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from livertrack.pipeline.analyses import events, imaging, models, responders
+from livertrack.pipeline.analyses._task import ADAPTERS, Answer, Task
+from livertrack.plan import Analysis
+from livertrack.study import Study
+
+__all__ = [
+    "ADAPTERS", "Answer", "Task", "answer", "events", "imaging", "models", "responders", "seed_of",
+]  # fmt: skip
+
+
+def answer(study: Study, analysis: Analysis, adpath: pd.DataFrame | None = None) -> list[Answer]:
+    """Results of one analysis of the plan."""
+    return list(ADAPTERS[analysis.endpoint](Task(study, analysis, adpath)))
+
+
+def seed_of(study: Study, analysis: Analysis) -> int:
+    """Seed of an analysis: a stream of its own from the plan's seed and the analysis id."""
+    return Task(study, analysis).seed

@@ -1,0 +1,66 @@
+"""The imaging endpoints: pathways, separation, prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import livertrack as lt
+from livertrack.errors import PlanError
+from livertrack.pipeline.analyses._task import Answer, Task, answers
+
+
+@answers("change_pathways")
+def _change_pathways(task: Task) -> Iterator[Answer]:
+    if task.adpath is None or task.adpath.empty:
+        msg = f"analysis {task.analysis.id}: no pathway records; no subject has two usable scans"
+        raise PlanError(msg)
+    yield "", lt.change_pathways(
+        task.adpath, **task.common, subjects=task.study.analysed(), visit=task.visit,
+        strata=task.strata, regions=task.options.regions, n_perm=task.options.n_perm,
+        seed=task.seed,
+    )  # fmt: skip
+
+
+@answers("separation")
+def _separation(task: Task) -> Iterator[Answer]:
+    for parameter in task.parameters:
+        data = task.study.values(parameter, task.visit)
+        yield parameter, lt.separation(
+            data, **task.common, value=task.options.value, n_boot=task.options.n_boot,
+            seed=task.seed,
+        )  # fmt: skip
+
+
+@answers("compare_separation")
+def _compare_separation(task: Task) -> Iterator[Answer]:
+    study, data = task.study, task.study.plan.data
+    measures = task.parameters
+    score = {name: study.parameters(patterns) for name, patterns in task.options.score.items()}
+    columns = list(dict.fromkeys([*measures, *(c for members in score.values() for c in members)]))
+    wide = study.wide(columns, task.visit, value=task.options.value)
+    for arm in data.arms:
+        if arm == data.reference:
+            continue
+        pair = wide[wide[data.arm].isin([arm, data.reference])]
+        yield arm, lt.compare_separation(
+            pair, **task.common, values=measures, score=score or None,
+            n_boot=task.options.n_boot, seed=task.seed,
+        )  # fmt: skip
+
+
+@answers("biopsy_prediction")
+def _biopsy_prediction(task: Task) -> Iterator[Answer]:
+    study, options = task.study, task.options
+    visit = task.analysis.visit or study.plan.data.baseline
+    sets = {name: study.parameters(members) for name, members in options.feature_sets.items()}
+    columns = list(dict.fromkeys(column for members in sets.values() for column in members))
+    wide = study.wide([*columns, options.outcome], visit, value="AVAL")
+    wide = wide[wide[options.outcome].notna()].copy()
+    if options.threshold is not None:
+        wide[options.outcome] = (wide[options.outcome] >= options.threshold).astype(int)
+    yield options.outcome, lt.biopsy_prediction(
+        wide, outcome=options.outcome, subject="USUBJID", site=study.plan.data.site,
+        task=options.task, feature_sets=sets, n_folds=options.n_folds,
+        n_repeats=options.n_repeats, n_perm=options.n_perm, n_boot=options.n_boot,
+        seed=task.seed,
+    )  # fmt: skip

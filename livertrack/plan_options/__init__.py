@@ -1,0 +1,11 @@
+"""Options each endpoint takes in a plan. What is not listed here cannot be set there.
+
+One module per family of endpoints. A new endpoint is one class here, registered under the name a
+plan uses, and one function in `livertrack.pipeline.analyses` registered under the same name.
+Options are named as the keywords of the endpoint function.
+"""
+
+from livertrack.plan_options import events, imaging, models, responders
+from livertrack.plan_options.base import OPTIONS, Options
+
+__all__ = ["OPTIONS", "Options", "events", "imaging", "models", "responders"]
