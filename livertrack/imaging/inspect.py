@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from livertrack.findings import Finding
+from livertrack.imaging.grids import working_grid
 from livertrack.imaging.reading import Header, UnusableImage, read_header, read_voxels
-from livertrack.imaging.scan import EMPTY_MASK, check_grids
+from livertrack.imaging.scan import EMPTY_MASK
 
 _SHOWN = 5
 
@@ -120,6 +121,6 @@ def _scan_problems(
                 yield ("IMAGE", "every voxel in the mask has the same value", cure, "error"), index
     if mask is not None and headers:
         try:
-            check_grids([header for _, header in headers], mask)
+            working_grid([header for _, header in headers], mask)
         except UnusableImage as error:
             yield (error.column, error.problem, error.cure, "error"), headers[0][0]

@@ -10,17 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from livertrack.errors import DataError, UsageError
-from livertrack.imaging.reading import (
-    Header,
-    UnusableImage,
-    read_header,
-    read_voxels,
-    same_frame,
-    same_grid,
-)
+from livertrack.imaging.grids import OTHER_GRID, onto, working_grid
+from livertrack.imaging.reading import UnusableImage, read_header, read_voxels
 
 Spacing = tuple[float, float, float]
 Bools = NDArray[np.bool_]
@@ -28,7 +21,6 @@ Floats = NDArray[np.float32]
 
 #: what is said of masks that cannot be used
 EMPTY_MASK = "the mask is empty: no liver voxel"
-OTHER_GRID = "the mask lies on another grid than the image"
 
 
 @dataclass(frozen=True)
@@ -167,9 +159,11 @@ def read_scan(
 
     Notes
     -----
-    The grid is that of the mask. The first image must lie on it. A further channel sampled
-    differently over the same field of view (axes parallel within 0.02, extent within two voxels)
-    is resampled linearly; any other grid is an error.
+    The grid is that of the mask; of a mask stored as the box around its labels (NRRD, DICOM
+    segmentation), that of the first image. The first image must have the same voxels, its axes
+    may be swapped or turned. A further channel sampled differently over the same field of view
+    (axes parallel within 0.02, extent within two voxels) is resampled linearly; any other grid is
+    an error.
     """
     paths = [Path(p) for p in ([images] if isinstance(images, (str, Path)) else images)]
     if not paths:
@@ -177,8 +171,8 @@ def read_scan(
         raise UsageError(msg)
     headers = [read_header(path) for path in paths]
     outline = read_header(mask)
-    check_grids(headers, outline)
-    labels = np.rint(read_voxels(outline))
+    grid = working_grid(headers, outline)
+    labels = onto(np.rint(read_voxels(outline)), outline, grid)
     reference = None if reference_label is None else labels == reference_label
     if liver_label is not None:
         liver = labels == liver_label
@@ -190,36 +184,11 @@ def read_scan(
         raise UnusableImage(
             EMPTY_MASK, cure=cure, file=outline.path.name, detail=detail, column="MASK"
         )
-    channels = []
-    for header in headers:
-        values = read_voxels(header)
-        if not same_grid(header, outline):
-            values = _onto(values, header, outline)
-        channels.append(values)
+    channels = [onto(read_voxels(header), header, grid) for header in headers]
     return Scan(
-        np.stack(channels), liver, outline.spacing, reference, outline.affine,
+        np.stack(channels), liver, grid.spacing, reference, grid.affine,
         subject, visit, float(visit_number), tuple(sequences),
     )  # fmt: skip
-
-
-def check_grids(images: Sequence[Header], mask: Header) -> None:
-    """Raise ImageError unless the images can be put on the grid of the mask (see `read_scan`)."""
-    first, *others = images
-    if not same_grid(first, mask):
-        detail = f"mask {mask.shape} of {_mm(mask)} mm, image {first.shape} of {_mm(first)} mm"
-        raise UnusableImage(
-            OTHER_GRID,
-            cure="resample it to the image",
-            file=mask.path.name,
-            detail=detail,
-            column="MASK",
-        )
-    for other in others:
-        if not (same_grid(other, mask) or same_frame(other, mask)):
-            raise UnusableImage(
-                "the sequence lies on another grid and field of view than the first",
-                cure="register it to the first sequence", file=other.path.name, column="IMAGE",
-            )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -323,16 +292,3 @@ def _source_of(item: Any, number: int) -> Source:
         item = Scan(*item)
     subject = item.subject or f"{number:04d}"
     return Source(subject, item.visit or "Scan", item.visit_number, scan=item)
-
-
-def _onto(values: Floats, header: Header, grid: Header) -> Floats:
-    """Linear resampling onto another grid; outside the field of view the nearest voxel counts."""
-    matrix = np.linalg.inv(header.affine) @ grid.affine
-    moved = ndimage.affine_transform(
-        values, matrix[:3, :3], matrix[:3, 3], output_shape=grid.shape, order=1, mode="nearest"
-    )
-    return np.asarray(moved, dtype=np.float32)
-
-
-def _mm(header: Header) -> str:
-    return " x ".join(f"{s:.3g}" for s in header.spacing)
