@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from livertrack.imaging.dicom import is_dicom, open_dicom, series_files
 from livertrack.imaging.image_file import (
     MAX_VOXELS,
     TRUNCATED,
@@ -18,7 +19,10 @@ from livertrack.imaging.nifti import open_nifti
 from livertrack.imaging.nrrd import SUFFIXES as NRRD_SUFFIXES
 from livertrack.imaging.nrrd import open_nrrd
 
-__all__ = ["MAX_VOXELS", "TRUNCATED", "Header", "UnusableImage", "read_header", "read_voxels"]
+__all__ = [
+    "MAX_VOXELS", "TRUNCATED", "Header", "UnusableImage", "files_behind", "read_header",
+    "read_voxels",
+]  # fmt: skip
 
 
 def read_header(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Header:
@@ -42,6 +46,8 @@ def read_header(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Header:
             "no such file", cure="correct the path in images.csv or restore the file",
             file=path.name,
         )  # fmt: skip
+    if is_dicom(path):
+        return checked(open_dicom(path, max_voxels))
     if path.name.lower().endswith(NRRD_SUFFIXES):
         return checked(open_nrrd(path, max_voxels))
     return checked(open_nifti(path, max_voxels))
@@ -56,3 +62,14 @@ def read_voxels(header: Header) -> NDArray[np.float32]:
         The file ends before the voxels do, or its compression is damaged.
     """
     return np.ascontiguousarray(header.load(), dtype=np.float32)
+
+
+def files_behind(path: str | Path) -> list[Path]:
+    """Files that an image is read from; none where there is no such file.
+
+    A DICOM file stands for its series: every DICOM file of its folder is given.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    return series_files(path) if is_dicom(path) else [path]

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from livertrack._files import canonical_json, hash_file, hash_text, whole_file, write_json
 from livertrack._results import Result
 from livertrack.errors import DataError, UsageError
-from livertrack.imaging.reading import UnusableImage
+from livertrack.imaging.reading import UnusableImage, files_behind
 from livertrack.imaging.regions import WHOLE, region_counts
 from livertrack.imaging.scan import Scan, Source, sources
 
@@ -224,8 +224,11 @@ def _input_hash(source: Source) -> str:
     """Hash of the bytes a label map depends on, and of how they are read."""
     how = canonical_json([source.liver_label, source.reference_label, list(source.sequences)])
     if source.scan is None:
-        files = [path for path in (*source.images, source.mask) if path is not None]
-        return how + "".join(hash_file(p) if p.is_file() else "absent" for p in files)
+        paths = [path for path in (*source.images, source.mask) if path is not None]
+        files = [files_behind(path) for path in paths]
+        return how + "".join(
+            "".join(map(hash_file, behind)) if behind else "absent" for behind in files
+        )
     scan = source.scan
     parts = [scan.volume, scan.mask, np.array(scan.spacing), np.asarray(scan.affine)]
     parts += [] if scan.reference is None else [scan.reference]

@@ -25,7 +25,10 @@ def input_files(
         files += [path for path in adam.iterdir() if path.suffix.lower() in _TABLES]
     if images is not None:
         files.append(study / "images.csv")
-        files += [Path(path) for path in pd.unique(images[["IMAGE", "MASK"]].to_numpy().ravel())]
+        from livertrack.imaging.reading import files_behind
+
+        paths = pd.unique(images[["IMAGE", "MASK"]].to_numpy().ravel())
+        files += [file for path in paths if path for file in files_behind(path)]
     if truth is not None:
         files += [path for path in (study / truth).rglob("*") if path.is_file()]
     return sorted({path for path in files if path.is_file()})
