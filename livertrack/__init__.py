@@ -44,6 +44,7 @@ _EXPORTS = {
     "cox": "livertrack.endpoints.survival",
     "rmst": "livertrack.endpoints.survival",
     "cumulative_incidence": "livertrack.endpoints.survival",
+    "fine_gray": "livertrack.endpoints.survival",
     "win_ratio": "livertrack.endpoints.win_ratio",
     "Outcome": "livertrack.endpoints.win_ratio",
     # ordered endpoints

@@ -9,7 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from livertrack.endpoints._checks import numeric, require_columns, require_unique
+from livertrack.endpoints._checks import (
+    numeric,
+    ordered_levels,
+    require_columns,
+    require_unique,
+)
 from livertrack.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -23,6 +28,28 @@ class EventTimes:
     time: Floats
     event: NDArray[np.bool_]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CompetingTimes:
+    """Subjects with a known time: ``kind`` 0 is censored, 1, 2, ... the place in ``causes``."""
+
+    data: pd.DataFrame
+    time: Floats
+    kind: NDArray[np.int64]
+    causes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def is_cause(self, event: str) -> NDArray[np.bool_]:
+        """Subjects whose event is of the kind ``event``, which must have happened."""
+        if event not in self.causes:
+            msg = (
+                f"event {event!r} did not happen; events are {', '.join(map(str, self.causes))}"
+                if self.causes
+                else f"no event among {len(self.time)} subjects"
+            )
+            raise DataError(msg)
+        return np.asarray(self.kind == 1 + self.causes.index(event))
 
 
 @dataclass(frozen=True)
@@ -79,6 +106,29 @@ def event_times(
         (f"dropped {dropped} of {len(data)} subjects: {missing} incomplete",) if dropped else ()
     )
     return EventTimes(kept.iloc[order], durations[order], event[order], notes)
+
+
+def competing_times(
+    data: pd.DataFrame, *, time: str, censor: str, cause: str, columns: Sequence[str] = ()
+) -> CompetingTimes:
+    """`event_times` with the kind of each event, named by the column ``cause``.
+
+    An event without a cause is dropped and counted; a cause where the flag says censored is
+    ignored.
+    """
+    known = event_times(data, time=time, censor=censor, columns=columns)
+    if cause not in data.columns:
+        msg = f"data: column {cause} missing; it names the kind of each event"
+        raise DataError(msg)
+    unnamed = known.event & known.data[cause].isna().to_numpy()
+    notes = known.notes
+    if unnamed.any():
+        lost = f"dropped {int(unnamed.sum())} of {len(data)} subjects: event without {cause}"
+        notes = (*notes, lost)
+    rows, event = known.data[~unnamed], known.event[~unnamed]
+    causes = ordered_levels(rows.loc[event, cause])
+    kind = np.where(event, 1 + pd.Categorical(rows[cause], categories=causes).codes, 0)
+    return CompetingTimes(rows, known.time[~unnamed], kind.astype(int), tuple(causes), notes)
 
 
 def risk_table(time: Floats, event: NDArray[np.bool_]) -> RiskTable:

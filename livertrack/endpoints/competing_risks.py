@@ -11,7 +11,7 @@ from scipy import stats
 
 from livertrack._results import Result
 from livertrack.endpoints._checks import ordered_levels, require_conf_level
-from livertrack.endpoints._events import Floats, event_times, level_rows
+from livertrack.endpoints._events import Floats, competing_times, level_rows
 from livertrack.endpoints._gray import gray_test
 from livertrack.errors import DataError
 
@@ -73,22 +73,12 @@ def cumulative_incidence(
     """
     require_conf_level(conf_level)
     wanted = [arm] if strata is None else [arm, strata]
-    known = event_times(data, time=time, censor=censor, columns=wanted)
-    if cause not in data.columns:
-        msg = f"data: column {cause} missing; it names the kind of each event"
-        raise DataError(msg)
-    unnamed = known.event & known.data[cause].isna().to_numpy()
+    known = competing_times(data, time=time, censor=censor, cause=cause, columns=wanted)
+    rows, when, kind, causes = known.data, known.time, known.kind, known.causes
     notes = list(known.notes)
-    if unnamed.any():
-        notes.append(
-            f"dropped {int(unnamed.sum())} of {len(data)} subjects: event without {cause}"
-        )
-    rows, when, event = known.data[~unnamed], known.time[~unnamed], known.event[~unnamed]
-    if not event.any():
+    if not causes:
         msg = f"no event among {len(rows)} subjects; an incidence needs at least one"
         raise DataError(msg)
-    causes = ordered_levels(rows.loc[event, cause])
-    kind = np.where(event, 1 + pd.Categorical(rows[cause], categories=causes).codes, 0)
     levels = ordered_levels(rows[arm])
     z = float(stats.norm.ppf((1 + conf_level) / 2))
     summary, curves = [], []
