@@ -15,30 +15,23 @@ from math import comb, prod
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from livertrack._seeds import generator
+from livertrack.endpoints._adjust import Covariates, residuals
+from livertrack.endpoints._permutation_groups import GroupTest, choose_group, group_sums, lower
+from livertrack.endpoints._welch import FLAT, WelchStatistics, moments, welch, welch_limits
 from livertrack.errors import UsageError
+
+__all__ = [
+    "Alternative", "Covariates", "MaxT", "PairTest", "WelchStatistics", "draw_labels",
+    "enumerate_labels", "max_t_test", "welch", "welch_limits",
+]  # fmt: skip
 
 Alternative = Literal["two-sided", "greater", "less"]
 
 #: Largest number of relabellings that ``n_perm=None`` enumerates.
 MAX_ENUMERATION = 500_000
 _BLOCK_CELLS = 2_000_000  # permutations x columns held at once: 16 MB per array
-_FLAT = 1e-12  # variance of a unit-variance column below which it counts as zero
-_TIE = 1e-9  # a permuted statistic this close to the observed one is a tie
-
-
-@dataclass(frozen=True)
-class WelchStatistics:
-    """Welch statistics of one arm against the reference, one entry per column."""
-
-    estimate: np.ndarray
-    std_error: np.ndarray
-    df: np.ndarray
-    statistic: np.ndarray
-    n_arm: np.ndarray
-    n_ref: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -56,6 +49,8 @@ class PairTest:
         Relabellings used, the observed one included.
     maxima : array (permutations,), sorted
         Largest statistic over all columns of each relabelling.
+    groups : GroupTest
+        Each group of columns, and the choice of one of them.
     """
 
     observed: WelchStatistics
@@ -64,6 +59,7 @@ class PairTest:
     p_sum: float
     n_permutations: int
     maxima: np.ndarray
+    groups: GroupTest
 
 
 @dataclass(frozen=True)
@@ -92,6 +88,8 @@ def max_t_test(
     strata: np.ndarray | None = None,
     alternative: Alternative = "two-sided",
     conf_level: float = 0.95,
+    covariates: Covariates | None = None,
+    groups: np.ndarray | None = None,
 ) -> MaxT:
     """Compare every arm with the reference on every column.
 
@@ -108,6 +106,11 @@ def max_t_test(
         Random relabellings, p = (1 + b) / (1 + n_perm); None enumerates all of them, p = b / B.
     strata : array (subjects,), optional
         Labels are permuted within its levels only.
+    covariates : Covariates, optional
+        Labels are permuted over residuals that ignore the arm; estimates and standard errors are
+        those of the covariate-adjusted difference.
+    groups : int array (columns,), optional
+        Group of each column: 0, 1, ... (one group by default).
 
     Returns
     -------
@@ -119,8 +122,8 @@ def max_t_test(
     -----
     Statistic: difference of means over its Welch standard error, recomputed from sums and sums
     of squares in every relabelling. Source: Westfall and Young (1993), algorithm 4.1; Janssen
-    (1997) for the studentised permutation test. Checked against: tests/reference/max_t.R
-    (full enumeration in base R).
+    (1997) for the studentised permutation test; Rosenbaum (2002) for permuting residuals. Checked
+    against: tests/reference/max_t.R (full enumeration in base R).
     """
     if n_perm is not None and n_perm < 1:
         msg = f"n_perm is a positive number of permutations, or None for all of them; got {n_perm}"
@@ -129,8 +132,10 @@ def max_t_test(
     levels = np.zeros(len(values), int)
     if strata is not None:
         levels = np.unique(strata, return_inverse=True)[1]
+    group = np.zeros(values.shape[1], int) if groups is None else np.asarray(groups)
     runs = [
-        _Pair(values, arm, name, reference, levels, n_perm, seed, alternative) for name in arms
+        _Pair(values, arm, name, reference, levels, n_perm, seed, alternative, covariates, group)
+        for name in arms
     ]
     order = _global_order(runs)
     tests, tails = [], []
@@ -148,48 +153,29 @@ def max_t_test(
     )
 
 
-def welch(values: np.ndarray, is_arm: np.ndarray) -> WelchStatistics:
-    """Welch statistics of the rows ``is_arm`` against the other rows; NaN values are left out."""
-    first, second = values[is_arm], values[~is_arm]
-    n1, n2 = (~np.isnan(first)).sum(0), (~np.isnan(second)).sum(0)
-    (m1, v1), (m2, v2) = _moments(first, n1), _moments(second, n2)
-    scale = np.maximum(_moments(values, n1 + n2)[1], np.finfo(float).tiny)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        v1, v2 = (np.where(v < _FLAT * scale, 0.0, v) for v in (v1, v2))
-        a, b = v1 / n1, v2 / n2
-        estimate, std_error = m1 - m2, np.sqrt(a + b)
-        flat = std_error == 0
-        statistic = np.where(flat, np.nan, estimate / std_error)
-        df = (a + b) ** 2 / (a**2 / (n1 - 1) + b**2 / (n2 - 1))
-        # constant within both arms but different between them: beyond any finite statistic
-        apart = flat & (np.abs(estimate) > np.sqrt(_FLAT * scale))
-        statistic = np.where(apart, np.sign(estimate) * np.inf, statistic)
-    return WelchStatistics(estimate, std_error, df, statistic, n1, n2)
-
-
-def _moments(part: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means and variances of columns; NaN where there are fewer than 1 and 2 values."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(n > 0, np.nansum(part, axis=0) / n, np.nan)
-        variance = np.nansum((part - mean) ** 2, axis=0) / (n - 1)
-    return mean, np.where(n > 1, variance, np.nan)
-
-
 class _Pair:
     """The permutation distribution of one arm against the reference."""
 
     def __init__(
         self, values: np.ndarray, arm: np.ndarray, name: str, reference: str,
         levels: np.ndarray, n_perm: int | None, seed: int, alternative: Alternative,
+        covariates: Covariates | None, group: np.ndarray,
     ) -> None:  # fmt: skip
         keep = (arm == name) | (arm == reference)
         self.is_arm = np.asarray(arm[keep] == name)
         self.levels = levels[keep]
         self.name, self.n_perm, self.seed, self.alternative = name, n_perm, seed, alternative
-        pair = values[keep]
-        self.observed = welch(pair, self.is_arm)
+        pair, self.shrink = values[keep], np.ones(values.shape[1])
+        rest = None
+        if covariates is not None:
+            rest = residuals(pair, self.is_arm.astype(float), covariates.at(keep))
+            pair, self.shrink = rest.values, 1 / rest.inflation
+        seen = welch(pair, self.is_arm)
+        self.observed = seen if rest is None else rest.adjusted(seen)
         self.defined = ~np.isnan(self.observed.statistic)
         self.used = np.flatnonzero(self.defined)
+        self.shrink, self.group = self.shrink[self.used], group[self.used]
+        self.n_groups = int(group.max(initial=0)) + 1
         self.scores = self.directed(self.observed.statistic[self.used])
         self._prepare(pair[:, self.used])
 
@@ -202,7 +188,7 @@ class _Pair:
     def _prepare(self, pair: np.ndarray) -> None:
         self.present = ~np.isnan(pair)
         counts = self.present.sum(0)
-        mean, variance = _moments(pair, counts)
+        mean, variance = moments(pair, counts)
         unit = (pair - mean) / np.sqrt(variance) if pair.size else pair
         self.unit = np.where(self.present, unit, 0.0)
         self.complete = bool(self.present.all())
@@ -222,8 +208,8 @@ class _Pair:
             difference = sum1 / n1 - sum2 / n2
             v1 = (square1 - sum1 * sum1 / n1) / (n1 - 1)
             v2 = (square2 - sum2 * sum2 / n2) / (n2 - 1)
-            v1[v1 < _FLAT] = 0.0
-            v2[v2 < _FLAT] = 0.0
+            v1[v1 < FLAT] = 0.0
+            v2[v2 < FLAT] = 0.0
             error = np.sqrt(v1 / n1 + v2 / n2)
             t = difference / error
         flat = error == 0
@@ -232,7 +218,7 @@ class _Pair:
                 np.abs(difference[flat]) > 1e-6, np.sign(difference[flat]) * np.inf, 0.0
             )
         t[np.isnan(t)] = 0.0  # fewer than two values in an arm
-        return np.asarray(t)
+        return np.asarray(t * self.shrink)
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Relabellings, in blocks; the observed one comes first unless they are enumerated."""
@@ -254,7 +240,7 @@ class _Pair:
         """Test this pair; the tail (steps,) is P(max of this pair's columns left >= threshold)."""
         own = runs.index(self)
         ranking = np.searchsorted(self.used, [col for _, pair, col in order if pair == own])
-        thresholds = np.array([_lower(score) for score, _, _ in order])
+        thresholds = np.array([lower(score) for score, _, _ in order])
         # own columns already stepped over at each step of the common order
         gone = np.cumsum([0] + [int(pair == own) for _, pair, _ in order])[:-1]
         asked = np.flatnonzero(gone < len(ranking))
@@ -263,11 +249,11 @@ class _Pair:
         sums: list[np.ndarray] = []
         for labels in self.blocks() if len(self.used) else ():
             scores = self.directed(self.statistics(labels))
-            single += (scores >= _lower(self.scores)).sum(0)
+            single += (scores >= lower(self.scores)).sum(0)
             after = np.maximum.accumulate(scores[:, ranking[::-1]], axis=1)[:, ::-1]
             steps[asked] += (after[:, gone[asked]] >= thresholds[asked]).sum(0)
             maxima.append(after[:, 0])
-            sums.append(_sum_of_squares(scores))
+            sums.append(group_sums(scores, self.group, self.n_groups))
         extra = 0 if self.n_perm is None else 1
         total = sum(map(len, maxima)) + extra
         p_value, tail = np.full(len(self.defined), np.nan), np.zeros(len(order))
@@ -275,24 +261,19 @@ class _Pair:
         if maxima:
             p_value[self.used] = (single + extra) / total
             tail[asked] = (steps[asked] + extra) / total
-            all_maxima, all_sums = np.concatenate(maxima), np.concatenate(sums)
-            p_max = ((all_maxima >= _lower(self.scores.max())).sum() + extra) / total
-            observed = _sum_of_squares(self.scores[None])[0]
-            p_sum = ((all_sums >= _lower(observed)).sum() + extra) / total
+            all_maxima = np.concatenate(maxima)
+            p_max = ((all_maxima >= lower(self.scores.max())).sum() + extra) / total
+            all_sums = np.concatenate(sums).sum(axis=1)
+            observed = group_sums(self.scores[None], self.group, self.n_groups)
+            p_sum = ((all_sums >= lower(observed.sum())).sum() + extra) / total
+            chosen = choose_group(observed[0], np.concatenate(sums), extra)
+        else:
+            chosen = choose_group(np.full(self.n_groups, np.nan), np.empty((0, self.n_groups)), 0)
         largest = np.sort(np.concatenate(maxima)) if maxima else np.empty(0)
-        return PairTest(self.observed, p_value, float(p_max), float(p_sum), total, largest), tail
-
-
-def _sum_of_squares(scores: np.ndarray) -> np.ndarray:
-    """Sum over columns of squared statistics; one-sided, only those in the asked direction."""
-    return np.asarray((np.maximum(scores, 0.0) ** 2).sum(axis=1))
-
-
-def _lower(score: np.ndarray | float) -> np.ndarray:
-    """``score`` less the tolerance within which a permuted statistic is a tie."""
-    score = np.asarray(score, float)
-    slack = _TIE * np.maximum(1.0, np.abs(np.where(np.isinf(score), 0.0, score)))
-    return np.asarray(score - slack)
+        found = PairTest(
+            self.observed, p_value, float(p_max), float(p_sum), total, largest, chosen
+        )
+        return found, tail
 
 
 def _global_order(runs: list[_Pair]) -> list[tuple[float, int, int]]:
@@ -365,10 +346,3 @@ def enumerate_labels(is_arm: np.ndarray, levels: np.ndarray) -> np.ndarray:
     for number, chosen in enumerate(product(*choices)):
         labels[number, [row for rows in chosen for row in rows]] = True
     return labels
-
-
-def welch_limits(observed: WelchStatistics, conf_level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pointwise Welch t limits of the difference of means."""
-    with np.errstate(invalid="ignore"):
-        half = stats.t.ppf(0.5 + conf_level / 2, observed.df) * observed.std_error
-    return observed.estimate - half, observed.estimate + half
