@@ -14,9 +14,9 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from livertrack.endpoints import _bootstrap as boot
-from livertrack.endpoints._cross_validation import Problem
 from livertrack.endpoints._delong import paired_difference, placements
 from livertrack.endpoints._metrics import PRIMARY, metrics, nearest_level, primary
+from livertrack.endpoints._splits import Problem
 
 Vector = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from livertrack.endpoints._checks import numeric
-from livertrack.endpoints._cross_validation import Problem, Task
 from livertrack.endpoints._metrics import PRIMARY
 from livertrack.endpoints._representations import composition_columns
+from livertrack.endpoints._splits import Problem, Task
 from livertrack.errors import DataError, UsageError
 
 

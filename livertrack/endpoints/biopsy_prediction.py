@@ -17,17 +17,15 @@ from livertrack._results import Result
 from livertrack._seeds import generator
 from livertrack.endpoints import _prediction_frames as made
 from livertrack.endpoints._checks import require_columns, require_conf_level
-from livertrack.endpoints._cross_validation import (
+from livertrack.endpoints._leakage import require_clean_features, require_feature_names
+from livertrack.endpoints._metrics import PRIMARY, primary
+from livertrack.endpoints._nested_ridge import (
     Nested,
-    Problem,
     Splits,
-    Task,
     make_splits,
     nested,
     shuffled_rows,
 )
-from livertrack.endpoints._leakage import require_clean_features, require_feature_names
-from livertrack.endpoints._metrics import PRIMARY, primary
 from livertrack.endpoints._prediction_input import (
     as_problem,
     complete,
@@ -35,6 +33,7 @@ from livertrack.endpoints._prediction_input import (
     require_learnable,
     require_options,
 )
+from livertrack.endpoints._splits import Problem, Task
 
 Vector = NDArray[np.float64]
 

@@ -1,6 +1,7 @@
 """Biopsy prediction: scikit-learn and R peers, no leakage, chance under the null, determinism."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,13 @@ from sklearn.metrics import (
 
 import livertrack as lt
 from livertrack._results import ard_result
-from livertrack.endpoints import _cross_validation as cv
+from livertrack.endpoints import _nested_ridge as cv
 from livertrack.endpoints import _representations as rep
 from livertrack.endpoints import _ridge
 from livertrack.endpoints._leakage import require_disjoint
 from livertrack.endpoints._metrics import metrics
 from livertrack.endpoints._prediction_frames import wilson
+from livertrack.endpoints._splits import Problem
 
 TYPES = [f"TV{k:02d}" for k in range(1, 7)]
 LABS = ["ALT", "STIFF"]
@@ -235,7 +237,7 @@ def test_no_subject_is_on_both_sides_of_any_split(data) -> None:
     twice = pd.concat([data, data.assign(ALT=data["ALT"] + 1)])
     subjects = np.unique(twice["USUBJID"], return_inverse=True)[1]
     y = twice["NASH"].to_numpy(float)
-    problem = cv.Problem(y, subjects, None, (), (), "binary")
+    problem = Problem(y, subjects, None, "binary")
     splits = cv.make_splits(np.random.default_rng(0), problem, 5, 3, by_site=False)
     assert len(splits.train) == 5 * 4
     for train, test in zip(splits.train, splits.test, strict=True):
@@ -251,7 +253,7 @@ def test_no_subject_is_on_both_sides_of_any_split(data) -> None:
 
 def test_folds_hold_equal_shares_of_the_classes(data) -> None:
     y = data["NASH"].to_numpy(float)
-    problem = cv.Problem(y, np.arange(60), None, (), (), "binary")
+    problem = Problem(y, np.arange(60), None, "binary")
     fold = cv.make_splits(np.random.default_rng(0), problem, 5, 3, by_site=False).fold
     assert pd.Series(y).groupby(fold).sum().tolist() == [6.0] * 5
 
@@ -260,13 +262,12 @@ def test_a_test_row_decides_nothing_about_its_own_prediction(data) -> None:
     values = data[TYPES].to_numpy()
     parts = np.ones(6, bool)
     y = data["NASH"].to_numpy(float)
-    problem = cv.Problem(y, np.arange(60), None, (values,), (parts,), "binary")
+    problem = Problem(y, np.arange(60), None, "binary", (values,), (parts,))
     splits = cv.make_splits(np.random.default_rng(0), problem, 5, 3, by_site=False)
     before = cv.nested(values, parts, problem, splits)
     held = splits.fold == splits.fold[0]
     # other labels and features in one test fold: predictions of that fold follow its features only
-    flipped = cv.Problem(np.where(held, 1 - y, y), *[getattr(problem, f) for f in
-                         ("subjects", "sites", "values", "parts", "task")])  # fmt: skip
+    flipped = replace(problem, y=np.where(held, 1 - y, y))
     after = cv.nested(values, parts, flipped, splits)
     np.testing.assert_array_equal(after.predicted[held], before.predicted[held])
     moved = values.copy()
@@ -327,7 +328,7 @@ def test_shuffled_labels_give_chance() -> None:
 def test_permutations_stay_within_sites_and_keep_rows_of_a_subject_together(data) -> None:
     subjects = np.repeat(np.arange(10), 2)
     sites = np.repeat([0, 1], 10)
-    problem = cv.Problem(np.zeros(20), subjects, sites, (), (), "binary")
+    problem = Problem(np.zeros(20), subjects, sites, "binary")
     order = cv.shuffled_rows(np.random.default_rng(1), problem)
     assert sorted(order) == list(range(20))
     np.testing.assert_array_equal(sites[order], sites)

@@ -6,8 +6,7 @@ because scikit-learn does not hand groups on to an inner search.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,10 @@ from livertrack.endpoints._representations import (
     learn_groupings,
     represent,
 )
+from livertrack.endpoints._splits import Problem, deal, outcome_strata
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Task = Literal["binary", "ordinal", "continuous"]
 
 #: penalties to choose from, largest (simplest model) first
 PENALTIES = {
@@ -32,22 +31,6 @@ PENALTIES = {
     "ordinal": np.array([1000.0, 100.0, 10.0, 1.0]),
     "continuous": np.array([1000.0, 100.0, 10.0, 1.0]),
 }
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Rows of one analysis: ``subjects`` and ``sites`` as integers, ``y`` the outcome.
-
-    ``values`` holds one array (rows x columns) per feature set, ``parts`` its columns that are
-    a composition.
-    """
-
-    y: Array
-    subjects: NDArray[np.int64]
-    sites: NDArray[np.int64] | None
-    values: tuple[Array, ...]
-    parts: tuple[Mask, ...]
-    task: Task
 
 
 class Splits(NamedTuple):
@@ -79,15 +62,15 @@ def make_splits(
     outcome); ``by_site`` makes every site an outer fold.
     """
     subjects = problem.subjects
-    strata = _strata(problem)
+    strata = outcome_strata(problem.y, subjects, problem.task)
     if by_site and problem.sites is not None:
         fold = problem.sites
     else:
-        fold = _deal(rng, subjects, strata, np.ones(len(subjects), bool), n_folds)
+        fold = deal(rng, subjects, strata, np.ones(len(subjects), bool), n_folds)
     train, test = [], []
     for outer in np.unique(fold):
         inside = fold != outer
-        inner = _deal(rng, subjects, strata, inside, n_inner)
+        inner = deal(rng, subjects, strata, inside, n_inner)
         for place in range(n_inner):
             train.append(inside & (inner != place))
             test.append(inside & (inner == place))
@@ -155,30 +138,3 @@ def shuffled_rows(rng: np.random.Generator, problem: Problem) -> NDArray[np.int6
         for to, source in zip(members, rng.permutation(members), strict=True):
             order[rows_of[to]] = rows_of[source]
     return order
-
-
-def _strata(problem: Problem) -> NDArray[np.int64]:
-    """Outcome level of each subject (largest over its rows), repeated on its rows."""
-    largest = np.full(problem.subjects.max() + 1, -np.inf)
-    np.maximum.at(largest, problem.subjects, problem.y)
-    level = largest[problem.subjects]
-    if problem.task == "continuous":
-        cuts = np.quantile(level, [1 / 3, 2 / 3])
-        return np.asarray(np.searchsorted(cuts, level))
-    return np.asarray(np.unique(level, return_inverse=True)[1])
-
-
-def _deal(
-    rng: np.random.Generator, subjects: NDArray[np.int64], strata: NDArray[np.int64],
-    among: Mask, n_folds: int,
-) -> NDArray[np.int64]:  # fmt: skip
-    """Fold of each row among ``among`` (-1 elsewhere); strata follow one another like cards."""
-    chosen, first = np.unique(subjects[among], return_index=True)
-    level = strata[among][first]
-    order = rng.permutation(len(chosen))
-    order = order[np.argsort(level[order], kind="stable")]
-    dealt = np.empty(len(chosen), np.int64)
-    dealt[order] = (np.arange(len(chosen)) + rng.integers(n_folds)) % n_folds
-    fold = np.full(len(subjects), -1)
-    fold[among] = dealt[np.searchsorted(chosen, subjects[among])]
-    return fold
