@@ -185,16 +185,19 @@ class _Adjustment:
             else np.zeros(len(data), np.int64)
         )
         self.known = ~np.isnan(self.z).any(axis=1) & (self.strata >= 0) & ~np.isnan(values)
+        self._found: dict[Any, Adjusted] = {}
         adjusted = [*covariates, *(f"stratum {name}" for name in groups)]
         self.method = f"; superiority adjusted for {', '.join(adjusted)}" if self.asked else ""
 
     def result(self, level: Any, reference: Any) -> Adjusted:
         """Adjust the probability of one arm."""
-        a, b = (self.known & (self.labels == one) for one in (level, reference))
-        return adjusted_superiority(
-            self.values[a], self.values[b], self.z[a], self.z[b], self.strata[a], self.strata[b],
-            self.conf_level,
-        )  # fmt: skip
+        if level not in self._found:
+            a, b = (self.known & (self.labels == one) for one in (level, reference))
+            self._found[level] = adjusted_superiority(
+                self.values[a], self.values[b], self.z[a], self.z[b],
+                self.strata[a], self.strata[b], self.conf_level,
+            )  # fmt: skip
+        return self._found[level]
 
     def columns(self, level: Any, reference: Any) -> dict[str, float]:
         """Columns of the table."""
