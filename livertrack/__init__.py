@@ -29,6 +29,8 @@ _EXPORTS = {
     "compare_separation": "livertrack.endpoints.compare_separation",
     "change_pathways": "livertrack.endpoints.change_pathways",
     "biopsy_prediction": "livertrack.endpoints.biopsy_prediction",
+    "cross_validate": "livertrack.endpoints.cross_validation",
+    "Tabular": "livertrack.endpoints.cross_validation",
     # responders
     "risk_difference": "livertrack.endpoints.responders",
     "risk_ratio": "livertrack.endpoints.responders",

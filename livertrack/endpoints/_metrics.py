@@ -24,8 +24,9 @@ _EDGE = 1e-6
 
 
 def metrics(
-    weights: Matrix, y: Vector, predicted: Vector, task: str, threshold: float = 0.5
-) -> dict[str, Vector]:
+    weights: Matrix, y: Vector, predicted: Vector, task: str, threshold: float = 0.5, *,
+    by_level: bool = False,
+) -> dict[str, Vector]:  # fmt: skip
     """All metrics of a task.
 
     Parameters
@@ -36,6 +37,9 @@ def metrics(
     task : {"binary", "ordinal", "continuous"}
     threshold : float
         Probability from which a row is classified as 1.
+    by_level : bool
+        Also balanced accuracy, and precision, recall, specificity and F1 of every level of an
+        ordinal outcome against the others.
 
     Returns
     -------
@@ -45,7 +49,8 @@ def metrics(
         if task == "binary":
             return _binary(weights, y, predicted, threshold)
         if task == "ordinal":
-            return _ordinal(weights, y, predicted)
+            found = _ordinal(weights, y, predicted)
+            return found | (_by_level(weights, y, predicted) if by_level else {})
         return _continuous(weights, y, predicted)
 
 
@@ -79,6 +84,8 @@ def _binary(weights: Matrix, y: Vector, p: Vector, threshold: float) -> dict[str
         "balanced_accuracy": (sensitivity + specificity) / 2,
         "sensitivity": sensitivity,
         "specificity": specificity,
+        "precision": hit / (hit + alarm),
+        "npv": quiet / (quiet + miss),
         "f1": 2 * hit / (2 * hit + miss + alarm),
         "brier": weights @ (y - p) ** 2 / total,
         "calibration_slope": slope,
@@ -102,6 +109,24 @@ def _ordinal(weights: Matrix, y: Vector, p: Vector) -> dict[str, Vector]:
     slope, intercept = _linear_calibration(weights, y, p)
     out |= {f"auc_ge_{level:g}": _auc(weights, y >= level, p) for level in levels[1:]}
     return out | {"calibration_slope": slope, "calibration_intercept": intercept}
+
+
+def _by_level(weights: Matrix, y: Vector, p: Vector) -> dict[str, Vector]:
+    levels = np.unique(y)
+    stage = nearest_level(p, levels)
+    found: dict[str, Vector] = {}
+    for level in levels:
+        is_it, called = (y == level).astype(float), (stage == level).astype(float)
+        hit, miss = weights @ (is_it * called), weights @ (is_it * (1 - called))
+        alarm, quiet = weights @ ((1 - is_it) * called), weights @ ((1 - is_it) * (1 - called))
+        found |= {
+            f"precision_{level:g}": hit / (hit + alarm),
+            f"recall_{level:g}": hit / (hit + miss),
+            f"specificity_{level:g}": quiet / (quiet + alarm),
+            f"f1_{level:g}": 2 * hit / (2 * hit + miss + alarm),
+        }
+    recalls = [found[f"recall_{level:g}"] for level in levels]
+    return {"balanced_accuracy": np.mean(recalls, axis=0), **found}
 
 
 def _continuous(weights: Matrix, y: Vector, p: Vector) -> dict[str, Vector]:

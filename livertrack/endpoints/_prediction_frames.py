@@ -35,11 +35,11 @@ class Estimates:
 
     def __init__(
         self, problem: Problem, predicted: Mapping[str, Vector], n_boot: int, conf_level: float,
-        threshold: float, rng: np.random.Generator,
+        threshold: float, rng: np.random.Generator, *, by_level: bool = False,
     ) -> None:  # fmt: skip
         self.problem, self.predicted, self.conf_level = problem, predicted, conf_level
         self.n = int(problem.subjects.max()) + 1
-        self.threshold = threshold
+        self.threshold, self.by_level = threshold, by_level
         self.n_boot = n_boot
         ones = np.ones((1, len(problem.y)))
         self.values = {name: self._metrics(ones, p) for name, p in predicted.items()}
@@ -97,7 +97,10 @@ class Estimates:
         }  # fmt: skip
 
     def _metrics(self, weights: NDArray[np.float64], predicted: Vector) -> dict[str, Vector]:
-        return metrics(weights, self.problem.y, predicted, self.problem.task, self.threshold)
+        return metrics(
+            weights, self.problem.y, predicted, self.problem.task, self.threshold,
+            by_level=self.by_level,
+        )  # fmt: skip
 
     def _resampled(self, rng: np.random.Generator) -> dict[str, dict[str, Vector]]:
         parts: dict[str, list[dict[str, Vector]]] = {name: [] for name in self.predicted}

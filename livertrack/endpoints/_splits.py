@@ -29,6 +29,12 @@ class Problem:
     values: tuple[Array, ...] = ()
     parts: tuple[Mask, ...] = ()
 
+    def subset(self, rows: Mask) -> Problem:
+        """Rows of a problem without feature tables; subjects are numbered anew from 0."""
+        subjects = np.unique(self.subjects[rows], return_inverse=True)[1]
+        sites = None if self.sites is None else self.sites[rows]
+        return Problem(self.y[rows], np.asarray(subjects, np.int64), sites, self.task)
+
 
 def outcome_strata(y: Array, subjects: Labels, task: Task) -> Labels:
     """Outcome level of each subject (largest over its rows), repeated on its rows.
