@@ -53,12 +53,15 @@ class Flows:
         cube = np.einsum("nvrij,ia,jb->nvrab", self.cube, fold, fold)
         return replace(self, cube=cube, types=tuple(int(name) for name in names))
 
-    def given_baseline(self, least: float) -> Flows:
-        """Flows as shares of the from-type at baseline; NaN where it is below ``least``."""
+    def beyond(self, null: np.ndarray) -> Flows:
+        """Flows less what ``null`` (visits, regions, types, types) makes of the baseline.
+
+        ``null`` holds probabilities of a to-type given the from-type; the flows then sum to zero
+        over the to-types.
+        """
         start = self.cube.sum(axis=-1, keepdims=True)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            cube = np.where(start >= least, self.cube / start, np.nan)
-        return replace(self, cube=cube)
+        expected = np.where(start == 0, 0.0, start * null[None])
+        return replace(self, cube=self.cube - expected)
 
 
 def flows(
@@ -152,6 +155,17 @@ def _people(source: pd.DataFrame, subject: str, columns: list[str]) -> pd.DataFr
             f"{' x '.join(columns)}: missing for {int(blank.sum())} of {len(unique)} subjects; "
             "complete it or leave those subjects out"
         )
+        raise DataError(msg)
+    return unique.set_index(subject).sort_index()
+
+
+def baseline_frame(source: pd.DataFrame, subject: str, columns: list[str]) -> pd.DataFrame:
+    """One row per subject with baseline columns, sorted by identifier; cells may be missing."""
+    require_columns(source, [subject, *columns], name="subjects")
+    unique = source[[subject, *columns]].drop_duplicates()
+    twice = int(unique[subject].duplicated().sum())
+    if twice:
+        msg = f"{' x '.join(columns)}: {twice} subject(s) with more than one value of a covariate"
         raise DataError(msg)
     return unique.set_index(subject).sort_index()
 

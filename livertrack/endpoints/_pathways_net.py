@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from livertrack.endpoints._adjust import Covariates
 from livertrack.endpoints._pathways_flows import Flows
 from livertrack.endpoints._permutation import Alternative, max_t_test, welch_limits
 
@@ -47,20 +48,28 @@ def net_change(
     seed: int,
     conf_level: float,
     alternative: Alternative,
+    strata: np.ndarray | None = None,
+    shared: np.ndarray | None = None,
+    adjust_baseline: bool = False,
 ) -> pd.DataFrame:
     """Gains minus losses of each type, by arm, and the difference from the reference.
 
     ``p_adjusted`` is step-down max-T over arms, visits, regions and types: a family apart from
-    that of the single flows. The reference's own rows have no difference.
+    that of the single flows. The reference's own rows have no difference. ``shared`` (subjects,
+    covariates) and the type's own baseline proportion adjust as in the flows.
     """
     baseline, follow_up = every.cube.sum(axis=-1), every.cube.sum(axis=-2)
     kept = np.einsum("nvrii->nvri", every.cube)
     parts = {"baseline": baseline, "follow_up": follow_up, "gain": follow_up - kept,
              "loss": baseline - kept, "net": follow_up - baseline}  # fmt: skip
     flat = {name: part.reshape(len(part), -1) for name, part in parts.items()}
+    covariates = None
+    if adjust_baseline or (shared is not None and shared.shape[1]):
+        numbers = np.empty((len(every.subjects), 0)) if shared is None else shared
+        covariates = Covariates(numbers, flat["baseline"] if adjust_baseline else None)
     test = max_t_test(
         flat["net"], every.arm, arms=arms, reference=reference, n_perm=n_perm, seed=seed,
-        strata=every.strata, alternative=alternative, conf_level=conf_level,
+        strata=strata, alternative=alternative, conf_level=conf_level, covariates=covariates,
     )  # fmt: skip
     rows = pd.DataFrame(
         product(every.visits, every.regions, every.types), columns=["visit", "region", "type"]

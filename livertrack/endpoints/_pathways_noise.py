@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from livertrack.endpoints._checks import require_level
-from livertrack.endpoints._pathways_flows import flows
+from livertrack.endpoints._checks import require_columns, require_level
+from livertrack.endpoints._pathways_flows import Flows, flows
 from livertrack.errors import DataError
 
 
@@ -64,6 +64,49 @@ def null_transitions(
         },
         index=index,
     ).reset_index()
+
+
+def aligned_null(null: pd.DataFrame, every: Flows) -> tuple[np.ndarray, list[str]]:
+    """Null probabilities (visits, regions, types, types) for flows, and what had to be assumed.
+
+    A null of one visit (repeat scans) serves every visit; a region that it lacks is served by
+    the whole liver; a from-type that it lacks is taken as free of noise.
+    """
+    require_columns(null, ["visit", "region", "from_type", "to_type", "probability"], name="null")
+    known_visits = list(dict.fromkeys(null["visit"].astype(str)))
+    lost = [v for v in every.visits if v not in known_visits]
+    if lost and len(known_visits) > 1:
+        msg = f"null: no transitions for visit(s) {lost}; it has {known_visits}"
+        raise DataError(msg)
+    regions = set(null["region"].astype(str))
+    lacking = [r for r in every.regions if r not in regions]
+    if lacking and "" not in regions:
+        msg = f"null: no transitions for region(s) {lacking}, nor for the whole liver"
+        raise DataError(msg)
+    cells = null.assign(visit=null["visit"].astype(str), region=null["region"].astype(str))
+    table = cells.set_index(["visit", "region", "from_type", "to_type"])["probability"]
+    k = len(every.types)
+    cube = np.empty((len(every.visits), len(every.regions), k, k))
+    pairs = pd.MultiIndex.from_product([every.types, every.types])
+    for v, r in np.ndindex(cube.shape[:2]):
+        visit = every.visits[v] if every.visits[v] in known_visits else known_visits[0]
+        region = every.regions[r] if every.regions[r] in regions else ""
+        cube[v, r] = table.loc[visit, region].reindex(pairs).to_numpy(float).reshape(k, k)
+    unknown = np.asarray(np.isnan(cube).all(axis=-1))
+    cube = np.where(np.isnan(cube), 0.0, cube)
+    cube[unknown] = np.broadcast_to(np.eye(k), cube.shape)[unknown]
+    total = cube.sum(axis=-1)
+    if (np.abs(total - 1) > 1e-6).any():
+        msg = "null: probabilities of the to-types do not sum to one; give every row of it"
+        raise DataError(msg)
+    notes = []
+    if lacking:
+        notes.append(f"noise of {len(lacking)} region(s) taken from the whole liver")
+    if unknown.any():
+        silent = np.atleast_1d(unknown.reshape(-1, k).any(axis=0))
+        absent = [str(t) for t, u in zip(every.types, silent, strict=True) if u]
+        notes.append(f"no noise known for from-type(s) {', '.join(absent)}: taken as none")
+    return cube, notes
 
 
 def excess_flow(matrices: pd.DataFrame, null: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,9 @@ import pandas as pd
 from livertrack.endpoints._pathways_flows import Flows
 
 
-def sentence(table: pd.DataFrame, overall: pd.DataFrame, settings: Mapping[str, Any]) -> str:
+def sentence(
+    table: pd.DataFrame, overall: pd.DataFrame, settings: Mapping[str, Any], trend: pd.DataFrame
+) -> str:
     """Say what was found, in the numbers of the tables."""
     tested = table[table["p_adjusted"].notna()]
     if tested.empty:
@@ -42,6 +44,13 @@ def sentence(table: pd.DataFrame, overall: pd.DataFrame, settings: Mapping[str, 
     )
     tests = ", ".join(f"{row.arm} {_p(row.p_value)}" for row in joint.itertuples())
     parts.append(f"Any pathway differs (global permutation p): {tests}.")
+    if len(trend):
+        slopes = trend[trend["p_adjusted"].notna()]
+        found = slopes[slopes["p_adjusted"] <= alpha]
+        parts.append(
+            f"{len(found)} of {len(slopes)} flows followed the dose at a family-wise level of "
+            f"{alpha:.3g}."
+        )
     return " ".join(parts)
 
 

@@ -55,7 +55,7 @@ def choose_group(observed: np.ndarray, null: np.ndarray, extra: int) -> GroupTes
     observed : array (groups,)
     null : array (relabellings, groups)
     extra : int
-        1 where the observed labelling is to be added to the relabellings, 0 where it is among them.
+        1: the observed labelling is to be added to the relabellings; 0: it is among them.
     """
     total = len(null) + extra
     n_groups = len(observed)

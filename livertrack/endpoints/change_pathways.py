@@ -4,27 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
+from numpy.typing import ArrayLike
 
 from livertrack._results import Result
+from livertrack.endpoints._adjust import Covariates, covariate_matrix
 from livertrack.endpoints._checks import ordered_levels, require_conf_level
-from livertrack.endpoints._pathways_flows import Flows, flows
+from livertrack.endpoints._pathways_flows import Flows, baseline_frame, flows
+from livertrack.endpoints._pathways_levels import Level, resolve
 from livertrack.endpoints._pathways_net import mean_matrices, net_change
-from livertrack.endpoints._pathways_noise import null_transitions
+from livertrack.endpoints._pathways_noise import aligned_null, null_transitions
+from livertrack.endpoints._pathways_rows import (
+    Facts,
+    global_table,
+    levels_table,
+    trend_global,
+    trend_table,
+)
 from livertrack.endpoints._pathways_text import notes_of, sentence
-from livertrack.endpoints._permutation import Alternative, MaxT, max_t_test, welch, welch_limits
+from livertrack.endpoints._permutation import Alternative, max_t_test
+from livertrack.endpoints._permutation_trend import trend_test
+from livertrack.endpoints.multiplicity import adjust_pvalues
 from livertrack.errors import DataError, UsageError
 
 __all__ = ["ChangePathways", "change_pathways", "null_transitions"]
 
-#: With ``share="from-type"``: least proportion of a from-type at baseline.
-LEAST_BASELINE = 0.01
-_METHOD = "Welch difference, permutation within strata"
+_PLAIN = "Welch difference, permutation within strata"
+_ADJUSTED = "covariate-adjusted difference, permutation of residuals within strata"
+
+Doses = Mapping[str, float] | Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +47,10 @@ class ChangePathways(Result):
     table : DataFrame
         One row per arm, visit, region and pair of different types: ``arm, reference, visit,
         region, level, from_type, to_type, from_group, to_group, estimate`` (mean flow of the arm
-        minus that of the reference, proportion of the region), ``std_error, df, statistic,
-        conf_low, conf_high`` (pointwise), ``simultaneous_low, simultaneous_high, p_value,
-        p_adjusted, q_value, mean_arm, mean_ref, prevalence, tested, n_arm, n_ref, n_missing,
-        n_transport, method``.
+        minus that of the reference, proportion of the region; given the covariates where there
+        are some), ``std_error, df, statistic, conf_low, conf_high`` (pointwise),
+        ``simultaneous_low, simultaneous_high, p_value, p_adjusted, q_value, mean_arm, mean_ref``
+        (as observed), ``prevalence, tested, n_arm, n_ref, n_missing, n_transport, method``.
     matrices : DataFrame
         Mean flow of each arm: ``visit, region, arm, from_type, to_type, mean, std_dev, n``;
         sums to one over the types.
@@ -50,14 +61,28 @@ class ChangePathways(Result):
     global_test : DataFrame
         Does any pathway differ: ``arm, reference, statistic_name, statistic, p_value,
         p_adjusted`` (Holm over arms), ``n_flows, n_permutations``.
+    levels : DataFrame
+        Per arm and level of the vocabulary: ``n_types, groups, n_flows, statistic`` (sum of
+        squares), ``p_value``, and ``p_chosen``: valid for the level that was chosen because its
+        p is the smallest (the choice is repeated in every permutation).
+    trend : DataFrame
+        With ``trend``: per scale and flow the ``estimate`` = slope per unit of dose with
+        ``std_error, df, statistic, conf_low, conf_high, simultaneous_low, simultaneous_high,
+        p_value, p_adjusted, q_value, n`` (a family of its own, all arms permuted together).
+    trend_global : DataFrame
+        Does any pathway follow the dose: ``statistic_name, statistic, p_value, n_flows``.
     """
 
     matrices: pd.DataFrame = field(default_factory=pd.DataFrame)
     net: pd.DataFrame = field(default_factory=pd.DataFrame)
     global_test: pd.DataFrame = field(default_factory=pd.DataFrame)
+    levels: pd.DataFrame = field(default_factory=pd.DataFrame)
+    trend: pd.DataFrame = field(default_factory=pd.DataFrame)
+    trend_global: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     keys: ClassVar[tuple[str, ...]] = (
         "arm", "region", "visit", "level", "from_type", "to_type", "type", "statistic_name",
+        "scale",
     )  # fmt: skip
     context: ClassVar[str] = "change_pathways"
 
@@ -76,7 +101,12 @@ def change_pathways(
     strata: str | Sequence[str] | None = None,
     min_prevalence: float = 0.001,
     share: Literal["region", "from-type"] = "region",
-    merge: Sequence[Mapping[int, int]] = (),
+    merge: Sequence[Mapping[int, int] | int] = (),
+    distances: ArrayLike | None = None,
+    covariates: Sequence[str] = (),
+    adjust_baseline: bool = False,
+    trend: Doses | None = None,
+    null: pd.DataFrame | None = None,
     conf_level: float = 0.95,
     alternative: Alternative = "two-sided",
 ) -> ChangePathways:
@@ -107,9 +137,26 @@ def change_pathways(
     share : {"region", "from-type"}
         Flows as proportion of the region, or of the from-type at baseline (subjects who have at
         least 1 % of it), which takes the baseline composition out.
-    merge : sequence of mappings, optional
-        Coarser vocabularies (type -> group, types left out stay alone). Flows between groups join
-        the same family, so that choosing a level is paid for inside every permutation.
+    merge : sequence of mappings or numbers, optional
+        Coarser vocabularies: type -> group (types left out stay alone), or a number of groups,
+        to which similar types are merged by a rule that never sees the arms (see Notes). Flows
+        between groups join the same family, so that choosing a level is paid for inside every
+        permutation.
+    distances : array (K, K), optional
+        Distance between types 1..K for that rule; by default types are near when they exchange
+        tissue in both directions alike, over all subjects of all arms.
+    covariates : sequence of str
+        Baseline columns of ``subjects`` (of ``adpath`` without it): numbers as they are, others as
+        levels.
+    adjust_baseline : bool
+        Also adjust every flow for the baseline proportion of its from-type in the region.
+    trend : mapping of arm to dose, or of scale name to such a mapping, optional
+        Also test the slope of every flow on the dose, over all arms; several scales (linear,
+        plateau) form one family.
+    null : DataFrame, optional
+        From `null_transitions` of repeat scans: flows are counted beyond what scan-rescan noise
+        makes of each subject's baseline. Not from an arm of this trial: that would look at arms
+        outside the permutation.
     conf_level : float
         Of the pointwise (Welch) and simultaneous intervals.
     alternative : {"two-sided", "greater", "less"}
@@ -128,52 +175,122 @@ def change_pathways(
     ``p_adjusted`` is step-down max-T; its family is all tested flows of all arms, visits,
     regions and levels in the table. ``q_value`` is Benjamini-Hochberg over the same family.
     Labels are permuted between an arm and the reference only.
-    Source: Westfall and Young (1993); Janssen (1997).
-    Checked against: full enumeration in base R (tests/reference/max_t.R).
+    With covariates, labels are permuted over residuals of a regression that ignores the arm, which
+    keeps the test exact under the sharp null; the estimate is the least-squares difference given
+    the covariates, its error allows unequal variances.
+    A merging rule given as a number of groups uses the flows of all subjects together: relabelling
+    does not change it, so it costs no type I error. Choosing among levels by their p looks at the
+    arms: ``levels.p_chosen`` and ``p_adjusted`` repeat that choice in every permutation.
+    Source: Westfall and Young (1993); Janssen (1997); Rosenbaum (2002); Lin (2013); DiCiccio and
+    Romano (2017) for the trend.
+    Checked against: full enumeration in base R (tests/reference/max_t.R), least squares in R
+    (tests/reference/pathways_adjusted.R).
     """
     require_conf_level(conf_level)
     _check_options(alternative, share, min_prevalence)
     every = flows(adpath, arm=arm, subject=subject, visit=visit, regions=regions, strata=strata,
                   subjects=subjects)  # fmt: skip
-    arms = _arms(adpath if subjects is None else subjects, arm, reference)
-    levels = [_Level(0, every, share, np.array(every.types))]
-    levels += [_Level(n, every, share, _groups(every.types, m)) for n, m in enumerate(merge, 1)]
+    source = adpath if subjects is None else subjects
+    arms = _arms(source, arm, reference)
+    null_cube, null_notes = (None, []) if null is None else aligned_null(null, every)
+    groups = [np.array(every.types), *resolve(every, merge, distances)]
+    levels = [Level(n, every, share, group, null_cube) for n, group in enumerate(groups)]
     rows = pd.concat([level.rows() for level in levels], ignore_index=True)
+    of_level = rows["level"].to_numpy()
     values = np.concatenate([level.columns() for level in levels], axis=1)
     prevalence = np.concatenate([level.prevalence() for level in levels])
     tested = prevalence >= min_prevalence
+    shared, gaps = _shared(source, subject, list(covariates), every)
+    given = _covariates(shared, levels if adjust_baseline else None)
+    family: dict[str, Any] = {
+        "seed": seed, "n_perm": n_perm, "strata": every.strata, "alternative": alternative,
+        "conf_level": conf_level,
+    }  # fmt: skip
     test = max_t_test(
-        values[:, tested], every.arm, arms=arms, reference=reference, n_perm=n_perm, seed=seed,
-        strata=every.strata, alternative=alternative, conf_level=conf_level,
+        values[:, tested], every.arm, arms=arms, reference=reference, groups=of_level[tested],
+        covariates=None if given is None else given.of(tested), **family,
     )  # fmt: skip
     rows = rows.assign(prevalence=prevalence, tested=tested)
-    facts = _Facts(every, values, rows, test, reference, conf_level, alternative)
+    facts = Facts(every, values, rows, test, reference, conf_level, alternative, given)
     table = pd.concat([facts.arm_rows(number) for number in range(len(arms))], ignore_index=True)
-    known = table["p_value"].notna()
-    table["q_value"] = np.nan
-    if known.any():
-        table.loc[known, "q_value"] = multipletests(table.loc[known, "p_value"], method="fdr_bh")[
-            1
-        ]
-    table["method"] = _METHOD
-    overall = _global_table(test, reference)
-    net = net_change(every, arms=arms, reference=reference, n_perm=n_perm, seed=seed,
-                     conf_level=conf_level, alternative=alternative)  # fmt: skip
+    table["q_value"] = np.asarray(adjust_pvalues(table["p_value"].to_numpy(), "BH"))
+    method = _PLAIN if given is None else _ADJUSTED
+    table["method"] = method
+    overall = global_table(test, reference)
+    net = net_change(every, arms=arms, reference=reference, shared=shared,
+                     adjust_baseline=adjust_baseline, **family)  # fmt: skip
+    doses = None if trend is None else _doses(trend, [reference, *arms])
+    slopes, slopes_global = pd.DataFrame(), pd.DataFrame()
+    if doses is not None:
+        found = trend_test(
+            values[:, tested], every.arm, doses=doses,
+            covariates=None if given is None else given.of(tested), **family,
+        )  # fmt: skip
+        slopes = trend_table(found, rows, tested, conf_level)
+        slopes_global = trend_global(found)
     settings = {
-        "method": _METHOD, "arm": arm, "reference": reference, "arms": arms, "seed": seed,
+        "method": method, "arm": arm, "reference": reference, "arms": arms, "seed": seed,
         "n_perm": n_perm, "conf_level": conf_level, "alternative": alternative,
         "visits": list(every.visits), "regions": list(every.regions), "types": list(every.types),
         "strata": [strata] if isinstance(strata, str) else list(strata or []),
-        "min_prevalence": min_prevalence, "share": share, "merge": [dict(m) for m in merge],
+        "min_prevalence": min_prevalence, "share": share,
+        "merge": [
+            {int(t): int(g) for t, g in zip(every.types, group, strict=True)}
+            for group in groups[1:]
+        ],
+        "merge_rule": ["given" if isinstance(m, Mapping) else f"{m} groups" for m in merge],
+        "covariates": list(covariates), "adjust_baseline": adjust_baseline, "trend": doses,
+        "noise": null is not None,
         "family": "all tested flows of all arms, visits, regions and levels",
-        "n_tested": int(known.sum()), "critical": test.critical,
+        "n_tested": int(table["p_value"].notna().sum()), "critical": test.critical,
         "n_subjects": len(every.subjects),
     }  # fmt: skip
     return ChangePathways(
         table=table, matrices=mean_matrices(every, [reference, *arms]), net=net,
-        global_test=overall, settings=settings, text=sentence(table, overall, settings),
-        notes=notes_of(table, every, subjects is not None),
+        global_test=overall, levels=levels_table(test, levels, of_level[tested]),
+        trend=slopes, trend_global=slopes_global, settings=settings,
+        text=sentence(table, overall, settings, slopes),
+        notes=(*notes_of(table, every, subjects is not None), *gaps, *null_notes),
     )  # fmt: skip
+
+
+def _shared(
+    source: pd.DataFrame, subject: str, columns: list[str], every: Flows
+) -> tuple[np.ndarray, list[str]]:
+    """Numbers of the baseline covariates of every subject, and notes on gaps."""
+    if not columns:
+        return np.empty((len(every.subjects), 0)), []
+    people = baseline_frame(source, subject, columns).reindex(every.subjects)
+    return covariate_matrix(people, columns)
+
+
+def _covariates(shared: np.ndarray, levels: Sequence[Level] | None) -> Covariates | None:
+    if levels is None:
+        return Covariates(shared) if shared.shape[1] else None
+    return Covariates(shared, np.concatenate([level.own() for level in levels], axis=1))
+
+
+def _doses(trend: Doses, arms: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Named scales of the dose, each with a dose for every arm it uses."""
+    named: dict[str, dict[str, float]] = {}
+    single: dict[str, float] = {}
+    for name, value in trend.items():
+        if isinstance(value, Mapping):
+            named[str(name)] = {str(a): float(d) for a, d in value.items()}
+        else:
+            single[str(name)] = float(value)
+    if named and single:
+        msg = f"trend: {sorted(single)} and {sorted(named)}; give one scale, or named scales only"
+        raise UsageError(msg)
+    scales = named or {"dose": single}
+    for name, scale in scales.items():
+        if set(scale) != set(arms) or len(set(scale.values())) < 2:
+            msg = (
+                f"trend, scale {name!r}: give a dose to each of the arms {list(arms)}, at least "
+                f"two of them different; got {scale}"
+            )
+            raise UsageError(msg)
+    return scales
 
 
 def _check_options(alternative: str, share: str, min_prevalence: float) -> None:
@@ -205,145 +322,3 @@ def _arms(people: pd.DataFrame, arm: str, reference: str) -> list[str]:
         msg = f"{arm}: no arm beside the reference {reference!r}; a comparison needs two"
         raise DataError(msg)
     return active
-
-
-def _groups(types: tuple[int, ...], mapping: Mapping[int, int]) -> np.ndarray:
-    """Group of each type, named by its smallest member."""
-    unknown = sorted(set(mapping) - set(types))
-    if unknown:
-        msg = f"merge: type(s) {unknown} do not occur; types are {list(types)}"
-        raise UsageError(msg)
-    raw = [("group", mapping[kind]) if kind in mapping else ("alone", kind) for kind in types]
-    first = dict(zip(reversed(raw), reversed(types), strict=True))
-    return np.array([first[name] for name in raw])
-
-
-def _column_means(values: np.ndarray) -> np.ndarray:
-    count = (~np.isnan(values)).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.nansum(values, axis=0) / count)
-
-
-class _Level:
-    """Flows between different types of one level of the vocabulary, as columns."""
-
-    def __init__(self, number: int, every: Flows, share: str, groups: np.ndarray) -> None:
-        self.merged = every.merged(groups) if number else every
-        self.flows = self.merged
-        if share == "from-type":
-            self.flows = self.merged.given_baseline(LEAST_BASELINE)
-        self.number = number
-        self.members = {
-            int(name): "+".join(
-                str(t) for t, g in zip(every.types, groups, strict=True) if g == name
-            )
-            for name in np.unique(groups)
-        }
-        size = len(self.flows.types)
-        self.different = ~np.eye(size, dtype=bool).ravel()
-
-    def columns(self) -> np.ndarray:
-        """Values (subjects, visits x regions x pairs of different types)."""
-        return self._flat(self.flows)
-
-    def prevalence(self) -> np.ndarray:
-        """Mean proportion of the region over all subjects, whatever their arm."""
-        return _column_means(self._flat(self.merged))
-
-    def _flat(self, source: Flows) -> np.ndarray:
-        n, v, r, k, _ = source.cube.shape
-        return source.cube.reshape(n, v, r, k * k)[..., self.different].reshape(n, -1)
-
-    def rows(self) -> pd.DataFrame:
-        """Describe each column, in the order of `columns`."""
-        here = self.flows
-        pairs = [(a, b) for a, b in product(here.types, here.types) if a != b]
-        frame = pd.DataFrame(
-            [(v, r, a, b) for v, r, (a, b) in product(here.visits, here.regions, pairs)],
-            columns=["visit", "region", "from_type", "to_type"],
-        )
-        frame.insert(2, "level", self.number)
-        frame["from_group"] = frame["from_type"].map(self.members)
-        frame["to_group"] = frame["to_type"].map(self.members)
-        return frame
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What the rows of the table are made of."""
-
-    every: Flows
-    values: np.ndarray
-    rows: pd.DataFrame
-    test: MaxT
-    reference: str
-    conf_level: float
-    alternative: str
-
-    def arm_rows(self, number: int) -> pd.DataFrame:
-        """Rows of one arm."""
-        name = self.test.arms[number]
-        pair = self.test.pairs[number]
-        tested = self.rows["tested"].to_numpy()
-        in_arm, in_ref = self.every.arm == name, self.every.arm == self.reference
-        seen = welch(self.values[in_arm | in_ref], in_arm[in_arm | in_ref])
-        low, high = welch_limits(seen, self.conf_level)
-        critical = self.test.critical if self.alternative == "two-sided" else np.nan
-        where = (
-            [self.every.visits.index(v) for v in self.rows["visit"]],
-            [self.every.regions.index(r) for r in self.rows["region"]],
-        )
-        transport = self.every.transport[in_arm | in_ref].sum(axis=0)[where]
-        half = np.where(tested, critical * seen.std_error, np.nan)
-        half = np.where(np.isnan(seen.statistic), np.nan, half)
-        n_pair = int((in_arm | in_ref).sum())
-        frame = pd.DataFrame({"arm": name, "reference": self.reference}, index=self.rows.index)
-        frame = frame.join(self.rows.drop(columns=["prevalence", "tested"]))
-        return frame.assign(
-            estimate=seen.estimate, std_error=seen.std_error, df=seen.df,
-            statistic=seen.statistic, conf_low=low, conf_high=high,
-            simultaneous_low=seen.estimate - half, simultaneous_high=seen.estimate + half,
-            p_value=_spread(pair.p_value, tested),
-            p_adjusted=_spread(self.test.p_adjusted[number], tested),
-            mean_arm=_column_means(self.values[in_arm]),
-            mean_ref=_column_means(self.values[in_ref]),
-            prevalence=self.rows["prevalence"], tested=tested & ~np.isnan(seen.statistic),
-            n_arm=seen.n_arm, n_ref=seen.n_ref, n_missing=n_pair - seen.n_arm - seen.n_ref,
-            n_transport=transport,
-        )  # fmt: skip
-
-
-def _spread(values: np.ndarray, tested: np.ndarray) -> np.ndarray:
-    out = np.full(len(tested), np.nan)
-    out[tested] = values
-    return out
-
-
-def _global_table(test: MaxT, reference: str) -> pd.DataFrame:
-    rows = []
-    for name, pair in zip(test.arms, test.pairs, strict=True):
-        t = pair.observed.statistic[~np.isnan(pair.observed.statistic)]
-        for label, statistic, p in (
-            ("maximum of the statistics", np.abs(t).max() if len(t) else np.nan, pair.p_max),
-            ("sum of squared statistics", (t**2).sum() if len(t) else np.nan, pair.p_sum),
-        ):
-            rows.append(
-                {
-                    "arm": name, "reference": reference, "statistic_name": label,
-                    "statistic": float(statistic), "p_value": p, "n_flows": len(t),
-                    "n_permutations": pair.n_permutations,
-                }
-            )  # fmt: skip
-    frame = pd.DataFrame(rows)
-    frame.insert(5, "p_adjusted", np.nan)
-    for _, part in frame.dropna(subset=["p_value"]).groupby("statistic_name"):
-        frame.loc[part.index, "p_adjusted"] = _holm(part["p_value"].to_numpy())
-    return frame
-
-
-def _holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values."""
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
-    return adjusted

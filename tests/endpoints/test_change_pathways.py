@@ -325,7 +325,7 @@ def test_registration_free_records_are_counted():
 def test_the_ard_gives_everything_back():
     got = _run(_random(25, arms=("High", "Low", "Placebo"), n=18))
     stored = ard_result(got.to_ard(analysis="pathways"))
-    assert list(stored.frames) == ["table", "matrices", "net", "global_test"]
+    assert list(stored.frames) == ["table", "matrices", "net", "global_test", "levels"]
     np.testing.assert_array_equal(stored.table["p_adjusted"], got.table["p_adjusted"])
     assert stored.text == got.text
     assert stored.settings["n_tested"] == got.settings["n_tested"]
