@@ -47,6 +47,7 @@ _EXPORTS = {
     "rmst": "livertrack.endpoints.survival",
     "cumulative_incidence": "livertrack.endpoints.survival",
     "fine_gray": "livertrack.endpoints.survival",
+    "recurrent_events": "livertrack.endpoints.survival",
     "win_ratio": "livertrack.endpoints.win_ratio",
     "Outcome": "livertrack.endpoints.win_ratio",
     # ordered endpoints
@@ -57,6 +58,7 @@ _EXPORTS = {
     "bland_altman": "livertrack.endpoints.agreement",
     "weighted_kappa": "livertrack.endpoints.agreement",
     "repeatability": "livertrack.endpoints.agreement",
+    "real_change": "livertrack.endpoints.real_change",
     # multiplicity
     "adjust_pvalues": "livertrack.endpoints.multiplicity",
     "max_t": "livertrack.endpoints.multiplicity",

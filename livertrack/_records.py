@@ -104,7 +104,8 @@ def prepare_records(
     records, inconsistent = _change(records, base, dataset, data)
     found += inconsistent
     found += _without_baseline(records, dataset, adsl, data)
-    records["AVISITN"] = records["AVISITN"].astype(float).fillna(_positions(records, data))
+    places = records["AVISIT"].map(visit_numbers(data))
+    records["AVISITN"] = records["AVISITN"].astype(float).fillna(places)
     titles = {code: _title(code) for code in records["PARAMCD"].unique()}
     records["PARAM"] = records["PARAM"].fillna(records["PARAMCD"].map(titles))
     subjects = adsl[["USUBJID", *[c for c in ("SITEID",) if c in adsl.columns], data.arm]]
@@ -118,7 +119,7 @@ def empty_records(data: DataSettings) -> pd.DataFrame:
     columns = ["DATASET", "USUBJID", "SITEID", data.arm, *_KEEP]
     frame = pd.DataFrame({column: pd.Series(dtype=object) for column in columns})
     frame[data.arm] = pd.Categorical([], data.arms, ordered=True)
-    frame["AVISIT"] = pd.Categorical([], data.visits, ordered=True)
+    frame["AVISIT"] = pd.Categorical([], data.occasions, ordered=True)
     return frame.astype(dict.fromkeys(("AVISITN", "AVAL", "BASE", "CHG"), float))
 
 
@@ -129,7 +130,7 @@ def stack_records(parts: Iterable[pd.DataFrame], data: DataSettings) -> pd.DataF
         return empty_records(data)
     records = pd.concat(filled, ignore_index=True)
     records[data.arm] = pd.Categorical(records[data.arm], data.arms, ordered=True)
-    records["AVISIT"] = pd.Categorical(records["AVISIT"], data.visits, ordered=True)
+    records["AVISIT"] = pd.Categorical(records["AVISIT"], data.occasions, ordered=True)
     order = ["DATASET", "PARAMCD", "REGION", "USUBJID", "AVISIT"]
     return records.sort_values(order, kind="stable").reset_index(drop=True)
 
@@ -177,7 +178,16 @@ def _arm_agrees(
     return finding(frame, differs, dataset, data.arm, "arm differs from adsl", cure)
 
 
+def visit_numbers(data: DataSettings) -> dict[str, float]:
+    """Number of each visit in the order of the plan; a repeat comes just after its visit."""
+    places = {visit: float(place) for place, visit in enumerate(data.visits)}
+    for number, (repeat, visit) in enumerate(data.repeats.items(), start=1):
+        places[repeat] = places[visit] + number / 100
+    return places
+
+
 def _positions(records: pd.DataFrame, data: DataSettings) -> pd.Series[Any]:
+    """Place of each record among the visits; a repeat is at none and has no change."""
     return records["AVISIT"].map({visit: float(i) for i, visit in enumerate(data.visits)})
 
 
@@ -202,7 +212,7 @@ def _baseline(
 def _planned_visits(
     records: pd.DataFrame, dataset: str, adsl: pd.DataFrame, data: DataSettings
 ) -> tuple[pd.DataFrame, list[Finding]]:
-    planned = records["AVISIT"].isin(data.visits)
+    planned = records["AVISIT"].isin(data.occasions)
     names = nameable(records.loc[~planned, "AVISIT"].dropna(), records, "AVISIT", adsl)
     problem = "record(s) at visits the plan does not list are left out"
     problem += f" ({names})" if names else ""

@@ -14,6 +14,7 @@ from livertrack._records import (
     prepare_records,
     prepare_subjects,
     stack_records,
+    visit_numbers,
     visits_without_data,
 )
 from livertrack.datasets import UnreadableFileError, find_datasets, read_dataset
@@ -45,7 +46,7 @@ def read_tables(path: Path, plan: Plan) -> tuple[dict[str, Any] | None, list[Fin
             problem = "is not a BDS dataset (no PARAMCD, AVAL) and is left out"
             found.append(Finding(name, "", problem, 1, "none needed", "warning"))
             continue
-        typed, items = conform(frame, name, subjects=adsl["USUBJID"], visits=data.visits)
+        typed, items = conform(frame, name, subjects=adsl["USUBJID"], visits=data.occasions)
         found += items
         if kind == "bds":
             records, items = prepare_records(typed, name, adsl, data)
@@ -74,7 +75,7 @@ def add_records(
     records: pd.DataFrame, frame: pd.DataFrame, dataset: str, adsl: pd.DataFrame, plan: Plan
 ) -> tuple[pd.DataFrame, list[Finding]]:
     """Stacked records with those of one dataset replaced, and findings in the new ones."""
-    typed, found = conform(frame, dataset, subjects=adsl["USUBJID"], visits=plan.data.visits)
+    typed, found = conform(frame, dataset, subjects=adsl["USUBJID"], visits=plan.data.occasions)
     new, items = prepare_records(typed, dataset, adsl, plan.data)
     stacked = stack_records([records[records["DATASET"].ne(dataset)], new], plan.data)
     return stacked, [*found, *items, *_ambiguous(stacked, adsl)]
@@ -144,17 +145,17 @@ def _read_images(
         frame = read_dataset(file)
     except UnreadableFileError as error:
         return None, [Finding("images", "", error.problem, 1, error.cure)]
-    typed, found = conform(frame, "images", subjects=adsl["USUBJID"], visits=plan.data.visits)
+    occasions = plan.data.occasions
+    typed, found = conform(frame, "images", subjects=adsl["USUBJID"], visits=occasions)
     if not {"USUBJID", "AVISIT", "SEQUENCE", "IMAGE", "MASK"} <= set(typed.columns):
         return None, found
     found += _image_visits(typed, adsl, plan)
     keys = ["USUBJID", "AVISIT", "SEQUENCE"]
-    keep = typed["USUBJID"].isin(adsl["USUBJID"]) & typed["AVISIT"].isin(plan.data.visits)
+    keep = typed["USUBJID"].isin(adsl["USUBJID"]) & typed["AVISIT"].isin(occasions)
     keep &= typed[[*keys, "IMAGE"]].notna().all(axis=1) & ~typed.duplicated(keys)
     images = typed[keep].copy()
     if "AVISITN" not in images.columns:
-        order = {visit: float(i) for i, visit in enumerate(plan.data.visits)}
-        images["AVISITN"] = images["AVISIT"].map(order)
+        images["AVISITN"] = images["AVISIT"].map(visit_numbers(plan.data))
     root = path.resolve()
     for column in ("IMAGE", "MASK"):
         images[column] = [str(root / c) if isinstance(c, str) else "" for c in images[column]]
@@ -164,7 +165,7 @@ def _read_images(
 
 def _image_visits(images: pd.DataFrame, adsl: pd.DataFrame, plan: Plan) -> list[Finding]:
     data, settings = plan.data, plan.imaging
-    planned = images["AVISIT"].isin(data.visits)
+    planned = images["AVISIT"].isin(data.occasions)
     names = nameable(images.loc[~planned, "AVISIT"].dropna(), images, "AVISIT", adsl)
     problem = "image(s) at visits the plan does not list are left out"
     problem += f" ({names})" if names else ""

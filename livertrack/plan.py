@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from livertrack._files import canonical_json, hash_text
 from livertrack.errors import PlanError
-from livertrack.plan_options import OPTIONS, Options
+from livertrack.plan_options import OPTIONS, Multiplicity, Options
 
 
 class _Part(BaseModel):
@@ -44,6 +44,13 @@ class DataSettings(_Part):
     strata: list[str] = []
     #: what tables call a column of adsl or a PARAMCD
     labels: dict[str, str] = {}
+    #: repeat measurement -> visit whose state it measures again: ``{Rescan: Baseline}``
+    repeats: dict[str, str] = {}
+
+    @property
+    def occasions(self) -> list[str]:
+        """Everything a record may have as AVISIT: the visits, then their repeats."""
+        return [*self.visits, *self.repeats]
 
     @model_validator(mode="after")
     def _known(self) -> DataSettings:
@@ -53,6 +60,13 @@ class DataSettings(_Part):
         if self.baseline not in self.visits:
             msg = f"baseline {self.baseline!r} is not one of the visits {self.visits}"
             raise ValueError(msg)
+        for repeat, visit in self.repeats.items():
+            if repeat in self.visits or visit not in self.visits:
+                msg = (
+                    f"repeats: {repeat!r} must not be, and {visit!r} must be, one of the visits "
+                    f"{self.visits}"
+                )
+                raise ValueError(msg)
         return self
 
 
@@ -134,13 +148,6 @@ class Analysis(_Part):
         return OPTIONS[self.endpoint].model_validate(self.options)
 
 
-class Multiplicity(_Part):
-    """Families of analyses whose p-values are adjusted together."""
-
-    method: Literal["bonferroni", "holm", "hochberg", "hommel", "BH", "BY"] = "holm"
-    family: list[str] = []
-
-
 class ReportSettings(_Part):
     """Heading of the report."""
 
@@ -188,12 +195,9 @@ class Plan(_Part):
             if analysis.visit is not None and analysis.visit not in self.data.visits:
                 hint = _suggest(analysis.visit, self.data.visits)
                 problems.append(f"analysis {analysis.id}: unknown visit {analysis.visit!r}{hint}")
-            if analysis.endpoint == "change_pathways" and self.imaging is None:
-                problems.append(
-                    f"analysis {analysis.id}: change_pathways needs an imaging section"
-                )
+            problems += [f"analysis {analysis.id}: {what}" for what in self._lacking(analysis)]
         known = [a.id for a in self.analyses]
-        for member in self.multiplicity.family if self.multiplicity else []:
+        for member in self.multiplicity.analyses if self.multiplicity else []:
             if member not in known:
                 problems.append(
                     f"multiplicity: unknown analysis {member!r}{_suggest(member, known)}"
@@ -201,6 +205,21 @@ class Plan(_Part):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _lacking(self, analysis: Analysis) -> list[str]:
+        """What the endpoint of an analysis needs and the plan does not state."""
+        name, needs = analysis.endpoint, analysis.settings.required()
+        lacking = {
+            "visit": (analysis.visit is None, f"{name} needs a visit"),
+            "parameters": (
+                not analysis.parameters, f"{name} needs parameters, e.g. parameters: [ALT]"
+            ),
+            "no parameters": (
+                bool(analysis.parameters), "criteria name their parameters; remove parameters"
+            ),
+            "imaging": (self.imaging is None, f"{name} needs an imaging section"),
+        }  # fmt: skip
+        return [message for need, (lacks, message) in lacking.items() if lacks and need in needs]
 
     def canonical(self) -> str:
         """Canonical JSON of the plan with its defaults filled in."""

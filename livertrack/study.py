@@ -39,8 +39,8 @@ class Study:
         One row per subject, sorted by USUBJID; the plan's arm is categorical in the plan's order.
     records : DataFrame
         All BDS datasets stacked: ``DATASET`` (file stem), ``USUBJID, SITEID``, the arm, ``PARAMCD,
-        PARAM, AVISIT`` (categorical in the plan's order), ``AVISITN, REGION`` (blank: the whole
-        liver), ``AVAL, BASE, CHG, ABLFL``. BASE and CHG are in the unit of AVAL.
+        PARAM, AVISIT`` (categorical in the plan's order, repeats last), ``AVISITN, REGION``
+        (blank: the whole liver), ``AVAL, BASE, CHG, ABLFL``. BASE and CHG are in the unit of AVAL.
     events : DataFrame
         Records of adtte (``PARAMCD, AVAL, CNSR``; CNSR = 0 is an event) with the columns of adsl.
     images : DataFrame or None
@@ -151,6 +151,32 @@ class Study:
         frame["AVISIT"] = pd.Categorical(frame["AVISIT"].astype(object), after, ordered=True)
         frame = frame.sort_values(["USUBJID", "AVISIT"], kind="stable").reset_index(drop=True)
         return self._ordered(frame, columns[1:])
+
+    def repeated(
+        self, parameters: Sequence[str], visits: Sequence[str], *, arms: Sequence[str] = ()
+    ) -> pd.DataFrame:
+        """Several parameters at visits or repeats, one record a row, of the whole liver.
+
+        Returns
+        -------
+        DataFrame
+            Records with a value of analysed subjects (of ``arms`` only, where given): ``USUBJID``,
+            the arm, ``PARAMCD, AVISIT, AVAL``, sorted.
+        """
+        unknown = [visit for visit in visits if visit not in self.plan.data.occasions]
+        if unknown:
+            msg = f"unknown visit {unknown[0]!r}; known are {', '.join(self.plan.data.occasions)}"
+            raise PlanError(msg)
+        subjects = self.analysed()
+        if arms:
+            subjects = subjects[subjects[self.plan.data.arm].isin(arms)]
+        records = self.records[
+            self.records["PARAMCD"].isin(parameters) & self.records["AVISIT"].isin(visits)
+            & self.records["REGION"].eq("") & self.records["AVAL"].notna()
+            & self.records["USUBJID"].isin(subjects["USUBJID"])
+        ]  # fmt: skip
+        columns = ["USUBJID", self.plan.data.arm, "PARAMCD", "AVISIT", "AVAL"]
+        return records[columns].sort_values(["PARAMCD", "USUBJID", "AVISIT"], ignore_index=True)
 
     def with_records(self, frame: pd.DataFrame, dataset: str) -> Study:
         """Study with the records of ``dataset`` replaced by ``frame`` (BDS rows, say admri).

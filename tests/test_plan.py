@@ -31,6 +31,12 @@ GOOD: dict[str, Any] = {
 }  # fmt: skip
 
 
+RULE: dict[str, Any] = {
+    "id": "r", "endpoint": "risk_difference", "visit": "Week 12",
+    "options": {"criteria": [{"parameter": "NAS", "measure": "CHG", "below": -2}]},
+}  # fmt: skip
+
+
 def write(folder: Path, **changes: Any) -> Path:
     plan = copy.deepcopy(GOOD)
     plan.update(changes)
@@ -73,8 +79,23 @@ def test_every_problem_is_named_at_once_with_a_suggestion(tmp_path: Path) -> Non
         ({"imaging": {"sequences": ["IP"], "standardise": "reference"}}, "reference_label"),
         ({"multiplicity": {"method": "holm", "family": ["atl"]}}, "did you mean 'alt'"),
         ({"analyses": [{"id": "p", "endpoint": "change_pathways"}]}, "needs an imaging section"),
+        ({"analyses": [{"id": "p", "endpoint": "ancova", "parameters": ["A"]}]}, "needs a visit"),
+        ({"analyses": [{"id": "p", "endpoint": "mmrm"}]}, "needs parameters"),
+        ({"analyses": [{**RULE, "parameters": ["A"]}]}, "criteria name their parameters"),
+        ({"analyses": [{**RULE, "options": {}}]}, "exactly one of below, above and criteria"),
+        ({"analyses": [{**RULE, "options": {"criteria": [{"parameter": "NAS"}]}}]}, "below or ab"),
+        ({"analyses": [{"id": "w", "endpoint": "win_ratio"}]}, "list the outcomes"),
+        ({"analyses": [{"id": "w", "endpoint": "win_ratio",
+                        "options": {"hierarchy": [{"name": "x", "value": "ALT"}]}}]},
+         "win_ratio needs a visit"),
+        ({"data": {**GOOD["data"], "repeats": {"Rescan": "Week 3"}}}, "repeats: 'Rescan'"),
+        ({"multiplicity": {"hypotheses": {"H": {"analysis": "atl"}}}}, "did you mean 'alt'"),
+        ({"multiplicity": {"method": "graphical"}}, "needs hypotheses, weights and transitions"),
+        ({"multiplicity": {"weights": {"H": 1}}}, "belong to method: graphical"),
+        ({"multiplicity": {"method": "graphical", "hypotheses": {"H": {"analysis": "alt"}},
+                           "weights": {"G": 1}}}, "no hypothesis is called G"),
     ],
-)
+)  # fmt: skip
 def test_inconsistent_plans_are_refused(tmp_path: Path, change: Any, text: str) -> None:
     with pytest.raises(PlanError, match="problem") as error:
         read_plan(write(tmp_path, **change))

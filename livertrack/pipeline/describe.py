@@ -26,10 +26,14 @@ def describe(study: Study, imaging: Imaging) -> Iterator[Described]:
     """Name and maker of each descriptive result that the study has data for."""
     data = study.plan.data
     scans = scans_by_arm(study, imaging)
-    own = study.records[~study.records["DATASET"].isin(["admri"])]
+    planned = study.records[study.records["AVISIT"].isin(data.visits)]
+    own = planned[planned["DATASET"].ne("admri")]
+    images = study.images
+    if images is not None:
+        images = images[images["AVISIT"].isin(data.visits)]
     yield "disposition", lambda: lt.disposition(
         study.adsl, arm=data.arm, population=data.population, scans=scans, records=own,
-        images=study.images, visits=data.visits,
+        images=images, visits=data.visits,
     )  # fmt: skip
     yield "baseline_table", lambda: lt.baseline_table(
         study.analysed(), columns=_characteristics(study), arm=data.arm, records=own,
@@ -39,9 +43,7 @@ def describe(study: Study, imaging: Imaging) -> Iterator[Described]:
         yield "scan_quality", lambda: lt.scan_quality(scans, arm=data.arm)
     if imaging.admri is not None:
         population = study.analysed()["USUBJID"]
-        signatures = study.records[
-            study.records["DATASET"].eq("admri") & study.records["USUBJID"].isin(population)
-        ]
+        signatures = planned[planned["DATASET"].eq("admri") & planned["USUBJID"].isin(population)]
         yield (
             "signature_summary",
             lambda: lt.signature_summary(

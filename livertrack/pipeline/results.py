@@ -46,7 +46,7 @@ def write_results(
         keep(analysis.id, analysis.endpoint, facts, work)
     family = study.plan.multiplicity
     if family is not None:
-        ards = {name: pd.read_parquet(pieces[name][1]) for name in family.family}
+        ards = {name: pd.read_parquet(pieces[name][1]) for name in family.analyses}
         facts = {**uses, "plan": study.plan.hash}
         keep(
             "multiplicity", "multiplicity", facts,

@@ -23,8 +23,8 @@ def vocabulary_seed(study: Study) -> int:
     return int(spawn(study.plan.seed, "vocabulary").generate_state(1)[0])
 
 
-def study_images(study: Study) -> pd.DataFrame:
-    """Rows of images.csv of the plan's sequences and visits.
+def study_images(study: Study, *, repeats: bool = False) -> pd.DataFrame:
+    """Rows of images.csv of the plan's sequences and visits, with their ``repeats`` if asked for.
 
     Raises
     ------
@@ -41,6 +41,8 @@ def study_images(study: Study) -> pd.DataFrame:
         msg = "the plan has an imaging section, but the study has no images.csv"
         raise DataError(msg)
     images = study.images[study.images["SEQUENCE"].isin(settings.sequences)]
+    if not repeats:
+        images = images[images["AVISIT"].isin(study.plan.data.visits)]
     missing = sorted(set(settings.sequences) - set(images["SEQUENCE"]))
     if missing:
         msg = f"images: no row with SEQUENCE {', '.join(missing)}, which the plan asks for"
@@ -106,7 +108,7 @@ def study_signatures(study: Study, vocabulary: Vocabulary, out: Path) -> Signatu
         msg = "the plan has no imaging section"
         raise PlanError(msg)
     return signatures(
-        study_images(study), vocabulary, out=out, shells=settings.shells,
+        study_images(study, repeats=True), vocabulary, out=out, shells=settings.shells,
         baseline=study.plan.data.baseline, liver_label=settings.liver_label,
         reference_label=settings.reference_label, on_error=settings.on_error,
         min_voxels=settings.min_voxels, progress=True,

@@ -5,7 +5,20 @@ plan uses, and one function in `livertrack.pipeline.analyses` registered under t
 Options are named as the keywords of the endpoint function.
 """
 
-from livertrack.plan_options import events, imaging, models, responders
+from livertrack.plan_options import (
+    agreement,
+    composition,
+    design,
+    events,
+    imaging,
+    models,
+    ordinal,
+    responders,
+)
 from livertrack.plan_options.base import OPTIONS, Options
+from livertrack.plan_options.multiplicity import Multiplicity
 
-__all__ = ["OPTIONS", "Options", "events", "imaging", "models", "responders"]
+__all__ = [
+    "OPTIONS", "Multiplicity", "Options", "agreement", "composition", "design", "events",
+    "imaging", "models", "ordinal", "responders",
+]  # fmt: skip

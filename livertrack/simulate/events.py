@@ -12,6 +12,9 @@ from livertrack.simulate.biopsy import CUTS
 #: variceal haemorrhage, ascites, encephalopathy and hepatocellular cancer in Sanyal et al.,
 #: N Engl J Med 2021;385:1559: 0.10, 1.67, 4.43.
 RATES_PER_100_YEARS = (0.10, 1.67, 4.43)
+#: of these, hepatocellular cancer (same source): 0.04, 0.34, 0.14; the others are decompensation.
+CANCER_PER_100_YEARS = (0.04, 0.34, 0.14)
+CANCER, DECOMPENSATION = "HEPATOCELLULAR CANCER", "DECOMPENSATION"
 DAYS_PER_YEAR = 365.25
 
 
@@ -28,11 +31,21 @@ def yearly_hazard(shares: np.ndarray, *, scale: float) -> float:
     scale : float
         Multiplies the published rates.
     """
+    rate = _by_stage(shares, RATES_PER_100_YEARS) / 100.0
+    return float(scale * rate * np.exp(3.0 * (shares[tissue.INFLAMED - 1] - 0.10)))
+
+
+def cancer_share(shares: np.ndarray) -> float:
+    """Probability that the first event of such a liver is cancer and not decompensation."""
+    return _by_stage(shares, CANCER_PER_100_YEARS) / _by_stage(shares, RATES_PER_100_YEARS)
+
+
+def _by_stage(shares: np.ndarray, rates: tuple[float, ...]) -> float:
+    """Interpolate rates of stages 2, 3 and 4 at the collagen of a liver, on the log scale."""
     collagen = shares[tissue.FINE - 1] + 2.5 * shares[tissue.COARSE - 1]
     cuts = CUTS["FIBROSIS"]
     middle = [(cuts[1] + cuts[2]) / 2, (cuts[2] + cuts[3]) / 2, 1.0]
-    rate = np.exp(np.interp(collagen, middle, np.log(RATES_PER_100_YEARS))) / 100.0
-    return float(scale * rate * np.exp(3.0 * (shares[tissue.INFLAMED - 1] - 0.10)))
+    return float(np.exp(np.interp(collagen, middle, np.log(rates))))
 
 
 def event_time(threshold: float, hazards: Sequence[float], starts: Sequence[float]) -> float:
@@ -87,7 +100,7 @@ def simulate_event(
     -------
     dict
         ``PARAMCD, PARAM, AVAL`` (days), ``CNSR`` (0 event, 1 end of follow-up, 2 withdrawal),
-        ``EVNTDESC, CNSDTDSC``.
+        ``EVNTDESC``, ``CAUSE`` (kind of the event), ``CNSDTDSC``.
     """
     threshold = float(rng.exponential())
     end = 7.0 * float(rng.uniform(*follow_up_weeks))
@@ -95,8 +108,12 @@ def simulate_event(
     time = event_time(threshold, hazards, [7.0 * week for week in weeks])
     leaves = np.inf if withdrawn_week is None else 7.0 * withdrawn_week
     stop = min(end, leaves)
+    draw = float(rng.uniform())
+    cause = ""
     if time <= stop:
         code, event, reason = 0, "LIVER-RELATED EVENT", ""
+        last = max(i for i, week in enumerate(weeks) if 7.0 * week <= time)
+        cause = CANCER if draw < cancer_share(compositions[last]) else DECOMPENSATION
     elif leaves < end:
         code, event, reason = 2, "", "WITHDRAWAL"
     else:
@@ -104,5 +121,5 @@ def simulate_event(
     return {
         "PARAMCD": "LRE", "PARAM": "Time to first liver-related event (days)",
         "AVAL": float(max(1.0, np.ceil(min(time, stop)))), "CNSR": code, "EVNTDESC": event,
-        "CNSDTDSC": reason,
+        "CAUSE": cause, "CNSDTDSC": reason,
     }  # fmt: skip

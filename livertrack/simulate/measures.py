@@ -48,7 +48,7 @@ def simulate_measures(
     physiology: Physiology,
     *,
     visit: str,
-    week: int,
+    week: float,
     settings: ClinicSettings,
 ) -> pd.DataFrame:
     """Measure PDFF, STIFF and T1 once: ``PARAMCD, PARAM, AVISIT, AVISITN, AVAL``."""

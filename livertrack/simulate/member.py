@@ -42,6 +42,13 @@ class Member:
     scan: ScanSettings
     clinic: ClinicSettings
     images: bool
+    repeats: dict[str, str]
+
+    def number_of(self, visit: str) -> float:
+        """AVISITN of a visit (its week) or of a repeat, which comes just after its visit."""
+        return (
+            self.visits[visit] if visit in self.visits else self.visits[self.repeats[visit]] + 0.1
+        )
 
 
 def simulate_member(member: Member, folder: Path) -> dict[str, pd.DataFrame]:
@@ -58,6 +65,7 @@ def simulate_member(member: Member, folder: Path) -> dict[str, pd.DataFrame]:
         spacing=member.spacing, bmi=member.bmi, visits=member.visits,
         scan_visits=member.scan_visits if member.images else (), severity=member.severity,
         scanner=member.scanner, settings=member.scan,
+        repeats=member.repeats if member.images else None,
     )  # fmt: skip
     shares = {visit: composition(states) for visit, states in subject.states.items()}
     rows: dict[str, list[Any]] = {"images": [], "maps": [], "deformations": []}
@@ -79,10 +87,11 @@ def _clinical(
     physiology = subject.severity.physiology
     measures = [
         simulate_measures(
-            generator(member.seed, "measures", member.number, visit), shares[visit], physiology,
-            visit=visit, week=member.visits[visit], settings=member.clinic,
+            generator(member.seed, "measures", member.number, visit),
+            shares[member.repeats.get(visit, visit)], physiology, visit=visit,
+            week=member.number_of(visit), settings=member.clinic,
         )
-        for visit in member.scan_visits
+        for visit in (*member.scan_visits, *member.repeats)
     ]  # fmt: skip
     biopsies = [
         simulate_biopsy(
@@ -133,7 +142,7 @@ def _write_scan(
     member: Member, visit: str, scan: SimulatedScan, folder: Path
 ) -> dict[str, list[dict[str, Any]]]:
     stem = f"sub-{_label(member.subject)}_ses-{_label(visit)}"
-    key = {"AVISIT": visit, "AVISITN": member.visits[visit]}
+    key = {"AVISIT": visit, "AVISITN": member.number_of(visit)}
     mask = f"masks/{stem}_mask.nii.gz"
     truth = f"truth/maps/{stem}_truth.nii.gz"
     control = f"truth/deformations/{stem}_control.nii.gz"

@@ -1,7 +1,9 @@
 """The statistical analysis plan of a simulated trial."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from livertrack.simulate._study_analyses import clinical_analyses, imaging_analyses
 
 TREATMENT_POLICY = {
     "event": "Discontinuation of treatment",
@@ -18,6 +20,11 @@ COMPOSITE = {
     "strategy": "composite",
     "handling": "a subject without the measurement is a non-responder",
 }
+CENSORED = {
+    "event": "Withdrawal from the trial",
+    "strategy": "while-on-treatment",
+    "handling": "follow-up ends at withdrawal (censored)",
+}
 
 
 def demo_plan(
@@ -30,6 +37,7 @@ def demo_plan(
     spacing: Sequence[float],
     min_voxels: int,
     imaging: bool = True,
+    repeats: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Plan of a simulated trial as a mapping, ready to be written as ``plan.yaml``.
 
@@ -49,10 +57,9 @@ def demo_plan(
         Scans with fewer liver voxels are excluded.
     imaging : bool
         Whether the study has scans; without them the plan keeps labs, biopsies and events.
+    repeats : mapping, optional
+        Repeat scans, by the visit that they repeat.
     """
-    first, last = visits[1], visits[-1]
-    contrast = "each active arm compared with " + arms[0]
-    everyone = "all randomised subjects (FASFL)"
     plan: dict[str, Any] = {
         "study": {"id": "SIM", "title": title, "simulated": True},
         "seed": seed,
@@ -62,6 +69,8 @@ def demo_plan(
             "visits": list(visits), "baseline": visits[0], "site": "SITEID", "strata": ["DIABFL"],
         },
     }  # fmt: skip
+    if repeats:
+        plan["data"]["repeats"] = dict(repeats)
     if imaging:
         plan["imaging"] = {
             "sequences": list(sequences), "liver_label": 5, "reference_label": 1,
@@ -69,15 +78,30 @@ def demo_plan(
             "standardise": "reference", "method": "joint", "n_types": 8, "min_voxels": min_voxels,
             "correspondence": "rigid", "truth": "truth",
         }  # fmt: skip
+    plan["estimands"] = _estimands(arms, visits, imaging=imaging)
+    plan["analyses"] = [
+        *(imaging_analyses(visits, repeats or {}) if imaging else []),
+        *clinical_analyses(visits, repeats or {}),
+    ]
+    plan["multiplicity"] = _graph(arms)
+    plan["report"] = {"title": title, "subtitle": "Simulated data"}
+    return plan
+
+
+def _estimands(
+    arms: Sequence[str], visits: Sequence[str], *, imaging: bool
+) -> list[dict[str, Any]]:
+    first, last = visits[1], visits[-1]
 
     def estimand(key: str, label: str, variable: str, summary: str, event: Any) -> dict[str, Any]:
         return {
-            "id": key, "label": label, "treatment": contrast, "population": everyone,
-            "variable": variable, "intercurrent_events": [dict(TREATMENT_POLICY), dict(event)],
-            "summary": summary,
+            "id": key, "label": label,
+            "treatment": "each active arm compared with " + arms[0],
+            "population": "all randomised subjects (FASFL)", "variable": variable,
+            "intercurrent_events": [dict(TREATMENT_POLICY), dict(event)], "summary": summary,
         }  # fmt: skip
 
-    tissue_estimands = [
+    tissue = [
         estimand("pathways", "Tissue change pathways",
                  f"share of the liver that turns from one tissue type into another by {last}",
                  "difference in mean share between arms", WITHDRAWAL),
@@ -85,8 +109,8 @@ def demo_plan(
                  f"change from baseline to {last} of the share of each tissue type",
                  "standardised mean difference and probability of superiority", WITHDRAWAL),
     ]  # fmt: skip
-    plan["estimands"] = [
-        *(tissue_estimands if imaging else []),
+    return [
+        *(tissue if imaging else []),
         estimand("alt", "ALT at " + first, f"change of ALT from baseline to {first}, U/L",
                  "difference in least squares means", WITHDRAWAL),
         estimand("fat", "Liver fat at " + last,
@@ -95,52 +119,32 @@ def demo_plan(
         estimand("responder", "Fat responders",
                  f"relative fall of MRI-PDFF of at least 30 % at {last}",
                  "difference in proportions", COMPOSITE),
+        estimand("histology", "Histological response",
+                 f"NAS lower by at least 2 points without worse fibrosis at {last}",
+                 "difference in proportions", COMPOSITE),
+        estimand("fibrosis", "Fibrosis stage", f"fibrosis stage at biopsy at {last}",
+                 "odds ratio of a higher stage", WITHDRAWAL),
         estimand("events", "Liver-related events", "time to the first liver-related event, days",
-                 "survival curves compared by the log-rank test",
-                 {"event": "Withdrawal from the trial", "strategy": "while-on-treatment",
-                  "handling": "follow-up ends at withdrawal (censored)"}),
+                 "survival curves compared by the log-rank test", CENSORED),
     ]  # fmt: skip
 
-    usual = ["ALT", "PDFF", "STIFF"]
 
-    def analysis(key: str, endpoint: str, title: str, **more: Any) -> dict[str, Any]:
-        return {"id": key, "endpoint": endpoint, "title": title, **more}
-
-    def prediction(key: str, title: str, options: dict[str, Any]) -> dict[str, Any]:
-        return analysis(
-            key, "biopsy_prediction", title, visit=visits[0],
-            options={
-                **options,
-                "feature_sets": {"signature": ["TV*"], "usual": usual, "both": ["TV*", *usual]},
-            },
-        )  # fmt: skip
-
-    tissue_analyses = [
-        analysis("pathways", "change_pathways", "Tissue change pathways", estimand="pathways",
-                 visit=last),
-        analysis("separation", "separation", "Separation of the arms", estimand="signature",
-                 visit=last, parameters=["TV*", *usual]),
-        analysis("head-to-head", "compare_separation",
-                 "Separation of the signature beside the usual measures", estimand="signature",
-                 visit=last, parameters=usual, options={"score": {"signature": ["TV*"]}}),
-        prediction("steatosis", "Prediction of moderate or severe steatosis at biopsy",
-                   {"outcome": "STEATOSIS", "threshold": 2}),
-        prediction("nash", "Prediction of steatohepatitis at biopsy", {"outcome": "NASH"}),
-    ]  # fmt: skip
-    plan["analyses"] = [
-        *(tissue_analyses if imaging else []),
-        analysis("alt-week12", "ancova", f"ALT at {first}", estimand="alt", visit=first,
-                 parameters=["ALT"], options={"formula": "CHG ~ BASE + DIABFL + {arm}"}),
-        analysis("alt-course", "mmrm", "ALT over time", estimand="alt", parameters=["ALT"]),
-        analysis("fat-week48", "ancova", f"MRI-PDFF at {last}", estimand="fat", visit=last,
-                 parameters=["PDFF"], options={"formula": "CHG ~ BASE + DIABFL + {arm}"}),
-        analysis("fat-responders", "risk_difference", "Fat responders", estimand="responder",
-                 visit=last, parameters=["PDFF"], options={"measure": "PCHG", "below": -30.0}),
-        analysis("events", "kaplan_meier", "Liver-related events", estimand="events",
-                 parameters=["LRE"]),
-        analysis("events-test", "log_rank", "Liver-related events, log-rank test",
-                 estimand="events", parameters=["LRE"], options={"within_strata": True}),
-    ]  # fmt: skip
-    plan["multiplicity"] = {"method": "holm", "family": ["alt-week12", "fat-week48"]}
-    plan["report"] = {"title": title, "subtitle": "Simulated data"}
-    return plan
+def _graph(arms: Sequence[str]) -> dict[str, Any]:
+    """Graph of ALT before fat, dose by dose: an arm's ALT hands half of its weight to its fat."""
+    active = list(arms[1:])
+    alt = {arm: f"ALT, {arm}" for arm in active}
+    fat = {arm: f"Liver fat, {arm}" for arm in active}
+    hypotheses: dict[str, Any] = {}
+    transitions: dict[str, Any] = {}
+    for place, arm in enumerate(active):
+        hypotheses[alt[arm]] = {"analysis": "alt-week12", "arm": arm}
+        hypotheses[fat[arm]] = {"analysis": "fat-week48", "arm": arm}
+        other = alt[active[(place + 1) % len(active)]]
+        single = len(active) == 1
+        transitions[alt[arm]] = {fat[arm]: 1.0} if single else {other: 0.5, fat[arm]: 0.5}
+        if not single:
+            transitions[fat[arm]] = {other: 1.0}
+    return {
+        "method": "graphical", "alpha": 0.05, "hypotheses": hypotheses,
+        "weights": {alt[arm]: 1.0 / len(active) for arm in active}, "transitions": transitions,
+    }  # fmt: skip

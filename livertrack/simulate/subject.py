@@ -58,6 +58,7 @@ def simulate_subject(
     scanner: Scanner | None = None,
     settings: ScanSettings | None = None,
     region_mm: float = 20.0,
+    repeats: Mapping[str, str] | None = None,
 ) -> SimulatedSubject:
     """Simulate one subject in memory.
 
@@ -87,6 +88,9 @@ def simulate_subject(
         Protocol and noise.
     region_mm : float
         Smoothness of the tissue regions, see `baseline_states`.
+    repeats : mapping from name to visit, optional
+        Scans made again after repositioning: the tissue of the visit, with motion, gain and noise
+        of their own on the same scanner.
 
     Returns
     -------
@@ -116,4 +120,9 @@ def simulate_subject(
                 generator(seed, "scan", subject, visit), anatomy, states[visit], textures,
                 scanner=scanner, physiology=severity.physiology, settings=settings,
             )  # fmt: skip
+    for repeat, visit in (repeats or {}).items():
+        scans[repeat] = simulate_scan(
+            generator(seed, "scan", subject, repeat), anatomy, states[visit], textures,
+            scanner=scanner, physiology=severity.physiology, settings=settings,
+        )  # fmt: skip
     return SimulatedSubject(anatomy, states, scans, severity)

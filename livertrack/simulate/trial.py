@@ -29,6 +29,8 @@ from livertrack.simulate.subject import SHAPE, SPACING, VISITS
 from livertrack.simulate.write import write_plan, write_records, write_truth
 
 ARMS = ("Placebo", "Low dose", "High dose")
+#: repeat measurement -> the visit whose liver it measures again
+REPEATS = {"Rescan": "Baseline"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def simulate_trial(
     n_scanners: int = 3,
     dropout: float = 0.1,
     missed_scans: float = 0.03,
+    rescans: int = 0,
     scan: ScanSettings | None = None,
     clinic: ClinicSettings | None = None,
     images: bool = True,
@@ -97,6 +100,9 @@ def simulate_trial(
         Proportion of subjects who leave; who leaves depends on observed ALT (missing at random).
     missed_scans : float
         Probability that a subject in the trial misses the MRI of a follow-up visit.
+    rescans : int
+        Subjects, drawn from all arms, whose baseline MRI is made twice, the second time after
+        repositioning (AVISIT ``Rescan``): what differs between the two is noise.
     scan : ScanSettings, optional
         Protocol, noise, receive field, blur, gain, breathing; the defaults are published figures.
     clinic : ClinicSettings, optional
@@ -130,12 +136,16 @@ def simulate_trial(
     """
     target = Path(path)
     grid = _checked(target, n_per_arm, arms, shape, spacing, n_sites, n_scanners, dropout)
+    if not 0 <= rescans <= n_per_arm * len(arms):
+        msg = f"simulate_trial: rescans is a number of subjects, got {rescans}"
+        raise UsageError(msg)
     scan, clinic = scan or ScanSettings(), clinic or ClinicSettings()
     settings = {
         "n_per_arm": n_per_arm, "seed": seed, "effect": effect, "arms": list(arms),
         "shape": list(grid[0]), "spacing": list(grid[1]), "n_sites": n_sites,
         "n_scanners": n_scanners, "dropout": dropout, "missed_scans": missed_scans,
-        "images": images, "scan": dataclasses.asdict(scan), "clinic": dataclasses.asdict(clinic),
+        "rescans": rescans, "images": images,
+        "scan": dataclasses.asdict(scan), "clinic": dataclasses.asdict(clinic),
     }  # fmt: skip
     cohort = draw_cohort(
         seed, n_per_arm=n_per_arm, arms=arms, n_sites=n_sites, n_scanners=n_scanners
@@ -148,7 +158,7 @@ def simulate_trial(
     )
     members = _members(
         cohort.assign(LEAVE=leaving["WEEK"]), severities, n_scanners=n_scanners,
-        missed_scans=missed_scans,
+        missed_scans=missed_scans, rescans=rescans,
         common={
             "seed": seed, "effect": effect, "visits": dict(VISITS), "shape": grid[0],
             "spacing": grid[1], "scan": scan, "clinic": clinic, "images": images,
@@ -160,6 +170,7 @@ def simulate_trial(
     plan = demo_plan(
         title=title, seed=seed, arms=arms, visits=list(VISITS), sequences=SEQUENCES,
         spacing=grid[1], min_voxels=_enough_voxels(*grid), imaging=images,
+        repeats=REPEATS if rescans else {},
     )  # fmt: skip
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
@@ -210,6 +221,7 @@ def _members(
     *,
     n_scanners: int,
     missed_scans: float,
+    rescans: int,
     common: dict[str, Any],
 ) -> list[Member]:
     """Decide what happens to each subject: scanner, visits attended, scans and biopsies made."""
@@ -219,6 +231,7 @@ def _members(
         for i in range(n_scanners)
     ]
     first, *_, last = VISITS
+    again = set(generator(seed, "rescans").permutation(cohort["NUMBER"])[:rescans].tolist())
     members = []
     for row, severity in zip(cohort.to_dict("records"), severities, strict=True):
         here = tuple(visit for visit, week in VISITS.items() if not week > row["LEAVE"])
@@ -232,6 +245,7 @@ def _members(
                 clinic_visits=here,
                 scan_visits=tuple(v for v in here if v == first or not missed[v]),
                 biopsy_visits=(first, last) if last in here and not declines else (first,),
+                repeats=dict(REPEATS) if row["NUMBER"] in again else {},
                 withdrawn_week=None if np.isnan(row["LEAVE"]) else float(row["LEAVE"]),
                 **common,
             )

@@ -23,7 +23,7 @@ def write_records(folder: Path, adsl: pd.DataFrame, frames: dict[str, pd.DataFra
     for name in ("adlb", "adbx", "adim"):
         records = frames[name].merge(site, on="USUBJID", validate="m:1")
         records["ABLFL"] = np.where(records["AVISITN"] == 0, "Y", "")
-        records["ADY"] = records["AVISITN"] * 7 + 1
+        records["ADY"] = (records["AVISITN"] // 1 * 7 + 1).astype(int)
         columns = [
             "USUBJID", "SITEID", "PARAMCD", "PARAM", "AVISIT", "AVISITN", "ADY", "AVAL", "ABLFL",
         ]  # fmt: skip

@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import pandas as pd
 
-from livertrack.pipeline.analyses import events, imaging, models, responders
+from livertrack.pipeline.analyses import (
+    agreement,
+    composition,
+    design,
+    events,
+    imaging,
+    models,
+    ordinal,
+    responders,
+)
 from livertrack.pipeline.analyses._task import ADAPTERS, Answer, Task
 from livertrack.plan import Analysis
 from livertrack.study import Study
 
 __all__ = [
-    "ADAPTERS", "Answer", "Task", "answer", "events", "imaging", "models", "responders", "seed_of",
+    "ADAPTERS", "Answer", "Task", "agreement", "answer", "composition", "design", "events",
+    "imaging", "models", "ordinal", "responders", "seed_of",
 ]  # fmt: skip
 
 

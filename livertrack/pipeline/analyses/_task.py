@@ -54,11 +54,16 @@ class Task:
         return (self.study.plan.data.strata or None) if self.options.within_strata else None
 
     @property
+    def chosen(self) -> dict[str, Any]:
+        """Options as keywords of the endpoint function, which are named alike."""
+        options: dict[str, Any] = self.options.model_dump(exclude={"within_strata"})
+        return options
+
+    @property
     def visit(self) -> str:
         """Visit of the analysis, which must have one."""
         if self.analysis.visit is None:
-            msg = f"analysis {self.analysis.id}: {self.analysis.endpoint} needs a visit"
-            raise PlanError(msg)
+            raise self.error(f"{self.analysis.endpoint} needs a visit")
         return self.analysis.visit
 
     @property
@@ -70,6 +75,10 @@ class Task:
     def seed(self) -> int:
         """Seed of the analysis: a stream of its own from the plan's seed and the analysis id."""
         return int(spawn(self.study.plan.seed, self.analysis.id).generate_state(1)[0])
+
+    def error(self, problem: str) -> PlanError:
+        """Error that names the analysis."""
+        return PlanError(f"analysis {self.analysis.id}: {problem}")
 
     def fill(self, formula: str) -> str:
         """Put the names of the plan in place of ``{arm}`` and ``{reference}``."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import livertrack as lt
-from livertrack.errors import PlanError
 from livertrack.pipeline.analyses._task import Answer, Task, answers
 
 
 @answers("change_pathways")
 def _change_pathways(task: Task) -> Iterator[Answer]:
     if task.adpath is None or task.adpath.empty:
-        msg = f"analysis {task.analysis.id}: no pathway records; no subject has two usable scans"
-        raise PlanError(msg)
+        raise task.error("no pathway records; no subject has two usable scans")
     yield "", lt.change_pathways(
         task.adpath, **task.common, subjects=task.study.analysed(), visit=task.visit,
         strata=task.strata, regions=task.options.regions, n_perm=task.options.n_perm,
@@ -25,27 +23,39 @@ def _change_pathways(task: Task) -> Iterator[Answer]:
 def _separation(task: Task) -> Iterator[Answer]:
     for parameter in task.parameters:
         data = task.study.values(parameter, task.visit)
-        yield parameter, lt.separation(
-            data, **task.common, value=task.options.value, n_boot=task.options.n_boot,
-            seed=task.seed,
-        )  # fmt: skip
+        yield (
+            parameter,
+            lt.separation(data, **task.common, strata=task.strata, seed=task.seed, **task.chosen),
+        )
 
 
 @answers("compare_separation")
 def _compare_separation(task: Task) -> Iterator[Answer]:
-    study, data = task.study, task.study.plan.data
+    study, data, options = task.study, task.study.plan.data, task.options
     measures = task.parameters
-    score = {name: study.parameters(patterns) for name, patterns in task.options.score.items()}
+    score = {name: study.parameters(patterns) for name, patterns in options.score.items()}
     columns = list(dict.fromkeys([*measures, *(c for members in score.values() for c in members)]))
-    wide = study.wide(columns, task.visit, value=task.options.value)
+    wide = study.wide(columns, task.visit, value=options.value)
     for arm in data.arms:
         if arm == data.reference:
             continue
         pair = wide[wide[data.arm].isin([arm, data.reference])]
         yield arm, lt.compare_separation(
             pair, **task.common, values=measures, score=score or None,
-            n_boot=task.options.n_boot, seed=task.seed,
+            direction=options.direction or None, transform=options.transform,
+            n_boot=options.n_boot, n_folds=options.n_folds, n_repeats=options.n_repeats,
+            seed=task.seed,
         )  # fmt: skip
+
+
+@answers("max_t")
+def _max_t(task: Task) -> Iterator[Answer]:
+    options, measures = task.options, task.parameters
+    yield "", lt.max_t(
+        task.study.wide(measures, task.visit, value=options.value), **task.common,
+        values=measures, n_perm=options.n_perm, alternative=options.alternative,
+        strata=task.strata, seed=task.seed,
+    )  # fmt: skip
 
 
 @answers("biopsy_prediction")
@@ -60,7 +70,7 @@ def _biopsy_prediction(task: Task) -> Iterator[Answer]:
         wide[options.outcome] = (wide[options.outcome] >= options.threshold).astype(int)
     yield options.outcome, lt.biopsy_prediction(
         wide, outcome=options.outcome, subject="USUBJID", site=study.plan.data.site,
-        task=options.task, feature_sets=sets, n_folds=options.n_folds,
+        task=options.task, feature_sets=sets, n_folds=options.n_folds, n_inner=options.n_inner,
         n_repeats=options.n_repeats, n_perm=options.n_perm, n_boot=options.n_boot,
-        seed=task.seed,
+        leave_site_out=options.leave_site_out, conf_level=task.conf_level, seed=task.seed,
     )  # fmt: skip

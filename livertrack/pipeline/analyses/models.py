@@ -10,18 +10,28 @@ from livertrack.pipeline.analyses._task import Answer, Task, answers
 
 @answers("ancova")
 def _ancova(task: Task) -> Iterator[Answer]:
-    formula = task.fill(task.options.formula)
+    options = task.options
+    formula = task.fill(options.formula)
     for parameter in task.parameters:
         data = task.study.values(parameter, task.visit)
-        yield parameter, lt.ancova(data, formula, **task.common, vcov=task.options.vcov)
+        yield parameter, lt.ancova(
+            data, formula, **task.common, vcov=options.vcov, weights=options.weights,
+            at=options.at or None,
+        )  # fmt: skip
 
 
 @answers("mmrm")
 def _mmrm(task: Task) -> Iterator[Answer]:
-    formula = task.fill(task.options.formula)
+    options = task.options
+    formula = task.fill(options.formula)
     for parameter in task.parameters:
         fit = lt.mmrm(
-            task.study.longitudinal(parameter), formula, df=task.options.df,
-            fallback=task.options.fallback, conf_level=task.conf_level,
+            task.study.longitudinal(parameter), formula, method=options.method, df=options.df,
+            vcov=options.vcov, fallback=options.fallback, conf_level=task.conf_level,
         )  # fmt: skip
-        yield parameter, fit.compare(**task.arms, by=["AVISIT"])
+        yield (
+            parameter,
+            fit.compare(
+                **task.arms, by=["AVISIT"], weights=options.weights, at=options.at or None
+            ),
+        )
