@@ -31,9 +31,10 @@ class Preparation:
         N4 at about 15 mm in the body, one field for all channels (see `log_bias_field`).
     standardise : {"reference", "tail", "none"}
         ``reference`` divides each channel by the median of the reference tissue. ``tail`` divides
-        by the median of the body outside the liver (voxels above a tenth of the liver's median),
-        or where the image shows no body, by the 75th percentile of the liver. Neither centres nor
-        scales by the liver's own spread: a z-score in the mask makes a fatty liver look normal.
+        by the median of the body outside the liver (voxels above three tenths of the liver's
+        median: noise in air stays below), or where the image shows no body, by the 75th percentile
+        of the liver. Neither centres nor scales by the liver's own spread: a z-score in the mask
+        makes a fatty liver look normal.
     """
 
     spacing_mm: Spacing | None = None
@@ -182,7 +183,7 @@ def _tail(volume: Floats, mask: Bools, reference: Bools | None) -> tuple[Floats,
     for channel in volume:
         liver = channel[mask]
         body = channel[outside]
-        body = body[body > 0.1 * np.median(liver)]
+        body = body[body > 0.3 * np.median(liver)]
         if len(body) >= max(500, len(liver) // 4):
             values.append(np.median(body))
         else:

@@ -14,6 +14,7 @@ from livertrack.imaging.network import (
     encode_patches,
     feature_rows,
 )
+from livertrack.imaging.preprocessing import scale_factors
 
 from .conftest import SPACING, small_liver
 
@@ -177,6 +178,16 @@ def test_without_reference_the_body_gives_the_scale(scans):
     gained = vocabulary.label(7 * scans[0].volume, scans[0].mask, SPACING)
     plain = vocabulary.label(scans[0].volume, scans[0].mask, SPACING)
     assert (gained == plain)[scans[0].mask].mean() > 0.99
+
+
+def test_noise_in_air_is_no_body_to_scale_by():
+    volume, liver, _, _ = small_liver(0)
+    rng = np.random.default_rng(1)
+    air = np.abs(rng.normal(0, 0.09, volume.shape)) * volume[:, liver].mean()
+    volume = np.where(liver, volume, air).astype(np.float32)
+    values, source = scale_factors(volume, liver, None, "tail")
+    assert source == "liver"
+    assert np.allclose(values, np.percentile(volume[:, liver], 75, axis=1))
 
 
 def test_senseless_arguments_are_named(scans, quick):
