@@ -129,11 +129,12 @@ def carry(
     in_view : bool array (voxels of the baseline mask,)
         The voxel lies inside the follow-up's field of view.
     """
-    index = _follow_up_index(baseline, follow_up, correspondence)
+    index = follow_up_index(baseline, follow_up, correspondence)
     return _nearest(np.asarray(labels), index)
 
 
-def _follow_up_index(baseline: Scan, follow_up: Scan, found: Correspondence) -> Array:
+def follow_up_index(baseline: Scan, follow_up: Scan, found: Correspondence) -> Array:
+    """Voxel index in the follow-up of every voxel of the baseline mask, in array order."""
     voxels = np.argwhere(baseline.mask)
     return _homogeneous(
         np.linalg.inv(_affine(follow_up)), found(_homogeneous(_affine(baseline), voxels))
@@ -244,9 +245,11 @@ def _dice(found: Correspondence, first: _Liver, second: _Liver) -> float:
     carried, _ = _nearest(second.scan.mask.astype(np.int16), index)
     both = int((carried.astype(bool) & first.scan.mask[tuple(box.T)]).sum())
     # the follow-up's volume is counted on its own grid, so that what lies outside the box counts
-    ratio = second.scan.n_voxels * abs(np.linalg.det(second.affine[:3, :3]))
-    ratio /= abs(np.linalg.det(first.affine[:3, :3])) * abs(np.linalg.det(found.matrix))
-    return float(2 * both / (first.scan.n_voxels + ratio))
+    volume = second.scan.n_voxels * abs(np.linalg.det(second.affine[:3, :3]))
+    inside = first.world(np.argwhere(first.scan.mask))
+    growth = float(np.abs(_jacobian(found, inside)).mean())
+    there = volume / abs(np.linalg.det(first.affine[:3, :3])) / max(growth, 1e-6)
+    return float(2 * both / (first.scan.n_voxels + there))
 
 
 def _correlation(first: _Liver, second: _Liver, index: Array) -> float:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar, Literal, get_args
+from pathlib import Path
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,29 +15,23 @@ from numpy.typing import NDArray
 
 from livertrack._results import Result
 from livertrack.errors import DataError, ImageError, UsageError
+from livertrack.imaging._coupling import count_pairs
+from livertrack.imaging._pathway_pairs import MEASURES, Done, How, Method, load, subject_pathways
 from livertrack.imaging._transport import least_transport
-from livertrack.imaging.correspondence import Correspondence, carry, register
+from livertrack.imaging.atlas import LEAST_DICE, Template
 from livertrack.imaging.reading import read_header, read_voxels
-from livertrack.imaging.regions import WHOLE, capsule_shells
-from livertrack.imaging.scan import Scan, read_scan
 
 __all__ = ["PathwayRecords", "count_pairs", "least_transport", "pathway_records"]
-
-Method = Literal["rigid", "affine", "deformable", "none"]
-Labels = NDArray[np.int16]
 
 RECORD_COLUMNS = [
     "USUBJID", "AVISIT", "AVISITN", "REGION", "FROMTYPE", "TOTYPE", "AVAL", "NVOX", "METHOD",
 ]  # fmt: skip
-_MEASURES = {
-    "DICE0": "dice_before", "DICE": "dice", "SURFMM": "surface_mm", "CORREL": "correlation",
-    "JACLOW": "jacobian_low", "JACHIGH": "jacobian_high", "NFOLD": "jacobian_folded",
-    "SHIFTMM": "shift_mm",
-}  # fmt: skip
 QUALITY_COLUMNS = [
-    "USUBJID", "AVISIT", "AVISITN", "METHOD", "REASON", *_MEASURES, "CONVFL", "NVOX", "OUTFOV",
-    "OUTVIEW",
+    "USUBJID", "AVISIT", "AVISITN", "METHOD", "REASON", *MEASURES, "CONVFL", "NVOX", "OUTFOV",
+    "OUTVIEW", "SOFTFL", "CARRIED",
 ]  # fmt: skip
+SEQUENCE_COLUMNS = ["USUBJID", "VISITS", "REGION", "PATH", "AVAL", "NVOX"]
+ATLAS_COLUMNS = ["USUBJID", "AVISIT", "AVISITN", "CELL", "FROMTYPE", "TOTYPE", "NVOX"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +49,23 @@ class PathwayRecords(Result):
         ``JACLOW, JACHIGH`` (volume ratio, 1st and 99th percentile), ``NFOLD`` (folded voxels),
         ``SHIFTMM`` (mean displacement, mm), ``CONVFL`` (Y: the search settled), ``NVOX`` (voxels
         of the baseline liver), ``OUTFOV`` and ``OUTVIEW`` (proportion of them outside the
-        follow-up's field of view, and outside its label map: the latter includes the former).
+        follow-up's field of view, and outside its label map: the latter includes the former),
+        ``SOFTFL`` (Y: flows from probabilities), ``CARRIED`` (file of the follow-up's types in
+        the baseline liver).
+    sequences : DataFrame
+        Of subjects with several carried visits: ``USUBJID, VISITS, REGION, PATH`` (the types of a
+        place at these visits, ``3-1-1``), ``AVAL`` (proportion of the region), ``NVOX``.
+    atlas : DataFrame
+        With ``atlas=True``: ``USUBJID, AVISIT, AVISITN, CELL`` (of the template liver),
+        ``FROMTYPE, TOTYPE, NVOX`` (template voxels). The cells are ``template.cells``.
+    template : Template or None
+        The template liver of the atlas.
     """
 
     quality: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sequences: pd.DataFrame = field(default_factory=pd.DataFrame)
+    atlas: pd.DataFrame = field(default_factory=pd.DataFrame)
+    template: Template | None = None
 
     keys: ClassVar[tuple[str, ...]] = ("USUBJID", "AVISIT", "REGION", "FROMTYPE", "TOTYPE")
     context: ClassVar[str] = "pathway_records"
@@ -66,19 +74,6 @@ class PathwayRecords(Result):
     def records(self) -> pd.DataFrame:
         """Pathway records: ``table``."""
         return self.table
-
-
-@dataclass(frozen=True)
-class _How:
-    """What a worker must know besides its pair."""
-
-    n_types: int
-    method: Method
-    min_dice: float
-    shells: int
-    cost: NDArray[np.floating[Any]]
-    liver_label: int | None
-    reference_label: int | None
 
 
 def pathway_records(
@@ -92,6 +87,8 @@ def pathway_records(
     distances: NDArray[np.floating[Any]] | None = None,
     liver_label: int | None = None,
     reference_label: int | None = None,
+    maps: str | Path | None = None,
+    atlas: bool = False,
     workers: int | None = None,
 ) -> PathwayRecords:
     """Count, for each follow-up, the baseline liver's voxels by type then and type now.
@@ -101,7 +98,9 @@ def pathway_records(
     scans : DataFrame, one row per labelled scan
         ``USUBJID, AVISIT, AVISITN``, ``MAP`` (label map, 1..K in the liver), ``MASK`` and
         ``IMAGES`` or ``IMAGE`` (a path, a list of paths, or a mapping of sequence to path), all on
-        one grid per scan.
+        one grid per scan. Optionally ``PROBS``, a NIfTI file of the probabilities of the types
+        (x, y, z, K) on that grid: where both visits have it, flows are the least change that
+        explains both probabilities of each voxel, so that an uncertain voxel is no change.
     n_types : int
         Tissue types of the vocabulary, K.
     baseline : str
@@ -118,6 +117,10 @@ def pathway_records(
         (a vocabulary's ``card["distances"]``); all turns cost the same where absent.
     liver_label, reference_label : int, optional
         Values in MASK.
+    maps : path, optional
+        Folder for the follow-ups' types in the baseline liver, on the grid of its label map.
+    atlas : bool
+        Count changes in cells of a template liver too: the baseline liver of median volume.
     workers : int, optional
         Processes; None leaves it to ``joblib.parallel_config``. Results do not depend on it.
 
@@ -148,23 +151,36 @@ def pathway_records(
     later = scans[~scans["AVISIT"].astype(str).eq(baseline)].sort_values(["USUBJID", "AVISITN"])
     followed = later["USUBJID"].isin(first["USUBJID"])
     start = {row["USUBJID"]: row for row in first.to_dict("records")}
-    work = partial(
-        _pair,
-        how=_How(
-            n_types, method, min_dice, shells, _cost(distances, n_types), liver_label,
-            reference_label,
-        ),
+    how = How(
+        n_types, method, min_dice, shells, _cost(distances, n_types), liver_label,
+        reference_label, baseline, None if maps is None else Path(maps), None,
     )  # fmt: skip
-    pairs = [(start[row["USUBJID"]], row) for row in later[followed].to_dict("records")]
-    done = Parallel(n_jobs=workers)(delayed(work)(one, two) for one, two in pairs)
-    return _result(done, int((~followed).sum()), baseline, method, n_types, min_dice, shells)
+    jobs = {name: part.to_dict("records") for name, part in later[followed].groupby("USUBJID")}
+    if atlas and method != "none":
+        how = replace(how, template=_template([start[name] for name in jobs], how))
+    work = partial(subject_pathways, how=how)
+    done = Parallel(n_jobs=workers)(
+        delayed(work)(start[name], rows) for name, rows in jobs.items()
+    )
+    return _result(done, int((~followed).sum()), how)
 
 
-def count_pairs(before: Labels, after: Labels, n_types: int) -> NDArray[np.int64]:
-    """Voxels by type before and after, array (K, K); those with a 0 on a side are left out."""
-    seen = (before > 0) & (after > 0)
-    pairs = (before[seen].astype(np.int64) - 1) * n_types + after[seen] - 1
-    return np.bincount(pairs, minlength=n_types**2).reshape(n_types, n_types)
+def _template(rows: Sequence[Mapping[Any, Any]], how: How) -> Template | None:
+    """Baseline liver of median volume among the readable ones; subjects are sorted."""
+    sizes = []
+    for number, row in enumerate(rows):
+        try:
+            header = read_header(row["MAP"])
+            step = abs(float(np.linalg.det(np.asarray(header.affine)[:3, :3])))
+            sizes.append((int((read_voxels(header) > 0).sum()) * step, number))
+        except ImageError:
+            continue
+    for _, number in sorted(sizes)[len(sizes) // 2 :]:
+        try:
+            return Template.of(load(rows[number], how).scan)
+        except ImageError:
+            continue
+    return None
 
 
 def _check(scans: pd.DataFrame, method: str, n_types: int) -> None:
@@ -195,130 +211,35 @@ def _cost(distances: NDArray[np.floating[Any]] | None, n_types: int) -> NDArray[
     return cost * (1 - np.eye(n_types))
 
 
-def _pair(
-    one: Mapping[str, Any], two: Mapping[str, Any], how: _How
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Records and quality of one pair of scans."""
-    facts: dict[str, Any] = {name: two[name] for name in ("USUBJID", "AVISIT", "AVISITN")}
-    facts |= {"METHOD": "", "REASON": ""}
-    try:
-        (before, map_before), (after, map_after) = (_load(row, how) for row in (one, two))
-    except ImageError as error:
-        return [], {**facts, "REASON": str(error)}
-    facts["NVOX"] = before.n_voxels
-    carried: Labels | None = None
-    if how.method == "none":
-        facts["REASON"] = "no correspondence was asked for"
-    else:
-        found = register(before, after, method=how.method)
-        carried, in_view = carry(map_after, after, before, found)
-        facts |= {name: found.quality[key] for name, key in _MEASURES.items()}
-        facts["CONVFL"] = "Y" if found.quality["converged"] else "N"
-        facts |= {"OUTFOV": float((~in_view).mean()), "OUTVIEW": float((carried == 0).mean())}
-        facts["REASON"] = _unfit(found, how.min_dice)
-    if facts["REASON"]:
-        facts["METHOD"], carried = "transport", None
-    else:
-        facts["METHOD"] = "voxel"
-    rows = []
-    for region, here, there in _regions(before, after, how.shells):
-        start = map_before[before.mask][here]
-        if carried is not None:
-            flow = count_pairs(start, carried[here], how.n_types).astype(float)
-        else:
-            flow = _transport(start, map_after[after.mask][there], how)
-        if flow.any():
-            rows += _rows(flow, region, facts)
-    return rows, facts
-
-
-def _unfit(found: Correspondence, min_dice: float) -> str:
-    """Why a correspondence is not used; blank when it is."""
-    # `not >=`, so that NaN is unfit too
-    return "" if found.quality["dice"] >= min_dice else f"Dice below {min_dice:g}"
-
-
-def _load(row: Mapping[str, Any], how: _How) -> tuple[Scan, Labels]:
-    images = row.get("IMAGES", row.get("IMAGE"))
-    paths: Sequence[Any] = (
-        list(images.values())
-        if isinstance(images, Mapping)
-        else list(images)
-        if isinstance(images, (list, tuple, np.ndarray))
-        else [images]
-    )
-    scan = read_scan(
-        paths, row["MASK"], liver_label=how.liver_label, reference_label=how.reference_label
-    )
-    header = read_header(row["MAP"])
-    same_place = np.allclose(header.affine, np.asarray(scan.affine), atol=1e-3)
-    if header.shape != scan.mask.shape or not same_place:
-        msg = f"{header.path.name}: label map on another grid than its mask; label the scan again"
-        raise DataError(msg)
-    labels = np.rint(read_voxels(header)).astype(np.int16)
-    beyond = int(((labels < 0) | (labels > how.n_types)).sum())
-    if beyond:
-        msg = (
-            f"{header.path.name}: {beyond} voxels with a label outside 0..{how.n_types}; "
-            "n_types must be that of the vocabulary that made the map"
-        )
-        raise DataError(msg)
-    return scan, labels
-
-
-def _regions(
-    before: Scan, after: Scan, shells: int
-) -> list[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Regions, and which voxels of the two masks they hold (each scan's own shells)."""
-    first, second = (capsule_shells(s.mask, s.spacing, shells)[s.mask] for s in (before, after))
-    found = [(WHOLE, np.ones(len(first), bool), np.ones(len(second), bool))]
-    found += [(f"SHELL{n}", first == n, second == n) for n in range(1, shells + 1)]
-    return found
-
-
-def _transport(start: Labels, end: Labels, how: _How) -> NDArray[np.float64]:
-    """Voxels (K, K) that the least transport between two compositions moves."""
-    counts = [np.bincount(x[x > 0] - 1, minlength=how.n_types).astype(float) for x in (start, end)]
-    if not all(count.any() for count in counts):
-        return np.zeros((how.n_types, how.n_types))
-    before, after = (count / count.sum() for count in counts)
-    return least_transport(before, after, how.cost) * float(counts[0].sum())
-
-
-def _rows(
-    flow: NDArray[np.float64], region: str, facts: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    head = {name: facts[name] for name in ("USUBJID", "AVISIT", "AVISITN", "METHOD")}
-    total = flow.sum()
-    return [
-        {
-            **head, "REGION": region, "FROMTYPE": i + 1, "TOTYPE": j + 1,
-            "AVAL": float(flow[i, j] / total), "NVOX": round(total),
-        }
-        for i, j in np.ndindex(flow.shape)
-    ]  # fmt: skip
-
-
-def _result(
-    done: Sequence[tuple[list[dict[str, Any]], dict[str, Any]]], lonely: int, baseline: str,
-    method: Method, n_types: int, min_dice: float, shells: int,
-) -> PathwayRecords:  # fmt: skip
-    records = pd.DataFrame([row for rows, _ in done for row in rows], columns=RECORD_COLUMNS)
+def _result(done: Sequence[Done], lonely: int, how: How) -> PathwayRecords:
+    records = _frame([row for d in done for row in d.records], RECORD_COLUMNS)
     records = records.astype({"AVAL": float, "NVOX": "int64", "FROMTYPE": int, "TOTYPE": int})
-    quality = pd.DataFrame([facts for _, facts in done], columns=QUALITY_COLUMNS)
-    measures = [*_MEASURES, "NVOX", "OUTFOV", "OUTVIEW"]
-    quality = quality.astype(dict.fromkeys(measures, float))
+    quality = _frame([row for d in done for row in d.quality], QUALITY_COLUMNS)
+    measures = [*MEASURES, "NVOX", "OUTFOV", "OUTVIEW"]
+    quality = quality.astype(dict.fromkeys(measures, float)).fillna({"CONVFL": "", "SOFTFL": ""})
+    sequences = _frame([row for d in done for row in d.sequences], SEQUENCE_COLUMNS)
+    sequences = sequences.astype({"AVAL": float, "NVOX": "int64"})
+    atlas = _frame([row for d in done for row in d.atlas], ATLAS_COLUMNS)
+    atlas = atlas.astype(dict.fromkeys(["CELL", "FROMTYPE", "TOTYPE", "NVOX"], "int64"))
     transport, lost = (int(quality["METHOD"].eq(name).sum()) for name in ("transport", ""))
     notes = []
     if lonely:
         notes.append(f"{lonely} follow-up scan(s) without a labelled baseline: no pathway records")
-    if transport and method != "none":
+    if transport and how.method != "none":
         reasons = quality.loc[quality["METHOD"].eq("transport"), "REASON"].value_counts()
         listed = "; ".join(f"{reason}: {n}" for reason, n in sorted(reasons.items()))
         notes.append(f"{transport} of {len(quality)} pairs by transport ({listed})")
     if lost:
         notes.append(f"{lost} of {len(quality)} pairs with an unreadable scan: no pathway records")
+    if how.template is not None:
+        far = sum(not d.dice >= LEAST_DICE for d in done)
+        if far:
+            notes.append(
+                f"{far} of {len(done)} subjects not in the atlas: Dice with the template liver "
+                f"below {LEAST_DICE:g}"
+            )
     kept = quality["METHOD"].eq("voxel")
+    soft = int(quality["SOFTFL"].eq("Y").sum())
     text = f"{len(quality)} pairs of scans: {int(kept.sum())} by voxel correspondence"
     if kept.any():
         text += (
@@ -327,9 +248,16 @@ def _result(
         )
     text += f", {transport} by transport between compositions, {lost} without records."
     settings = {
-        "method": method, "min_dice": min_dice, "shells": shells, "n_types": n_types,
-        "baseline": baseline, "n_pairs": len(quality), "n_transport": transport, "n_lost": lost,
+        "method": how.method, "min_dice": how.min_dice, "shells": how.shells,
+        "n_types": how.n_types, "baseline": how.baseline, "n_pairs": len(quality),
+        "n_transport": transport, "n_lost": lost, "n_soft": soft,
+        "atlas": how.template is not None,
     }  # fmt: skip
     return PathwayRecords(
-        table=records, quality=quality, text=text, settings=settings, notes=tuple(notes)
-    )
+        table=records, quality=quality, sequences=sequences, atlas=atlas, template=how.template,
+        text=text, settings=settings, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=columns)

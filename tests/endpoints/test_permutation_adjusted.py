@@ -23,7 +23,7 @@ def made_up(reference):
 @pytest.fixture(scope="module")
 def from_r(reference):
     table = pd.read_csv(reference / "pathways_adjusted.csv")
-    return table.pivot(index="what", columns="variable", values="value")
+    return table.pivot_table(index="what", columns="variable", values="value")
 
 
 def _input(data):
