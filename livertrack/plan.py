@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from livertrack._files import canonical_json, hash_text
 from livertrack.errors import PlanError
+from livertrack.plan_imaging import ImagingSettings
 from livertrack.plan_options import OPTIONS, Multiplicity, Options
 
 
@@ -67,33 +68,6 @@ class DataSettings(_Part):
                     f"{self.visits}"
                 )
                 raise ValueError(msg)
-        return self
-
-
-class ImagingSettings(_Part):
-    """How scans become tissue types; every value is recorded in the vocabulary file."""
-
-    sequences: list[str] = Field(min_length=1)
-    liver_label: int | None = None
-    reference_label: int | None = None
-    spacing_mm: tuple[float, float, float] = (3.0, 3.0, 4.0)
-    bias_field: Literal["n4", "none"] = "n4"
-    standardise: Literal["reference", "tail", "none"] = "tail"
-    method: Literal["joint", "kmeans", "dcn"] = "joint"
-    n_types: int = Field(default=8, ge=2, le=99)
-    steps: int = Field(default=400, ge=1)
-    shells: int = Field(default=3, ge=0, le=9)
-    min_voxels: int = Field(default=500, ge=1)
-    on_error: Literal["exclude", "stop"] = "exclude"
-    correspondence: Literal["rigid", "deformable", "none"] = "rigid"
-    registration_dice: float = Field(default=0.8, ge=0, le=1)
-    truth: str | None = None
-
-    @model_validator(mode="after")
-    def _reference(self) -> ImagingSettings:
-        if self.standardise == "reference" and self.reference_label is None:
-            msg = "standardise: reference needs reference_label, the value of that tissue in MASK"
-            raise ValueError(msg)
         return self
 
 

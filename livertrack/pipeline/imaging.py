@@ -21,7 +21,7 @@ from livertrack.pipeline.vocabulary import (
     study_signatures,
     vocabulary_seed,
 )
-from livertrack.plan import ImagingSettings
+from livertrack.plan_imaging import ImagingSettings
 from livertrack.study import Study
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Imaging:
 
     admri: pd.DataFrame | None = None
     adpath: pd.DataFrame | None = None
+    adseq: pd.DataFrame | None = None
+    adatlas: pd.DataFrame | None = None
     adscan: pd.DataFrame | None = None
     recovery: pd.DataFrame | None = None
     matches: pd.DataFrame | None = None
@@ -72,8 +74,9 @@ def run_imaging(
     example = out / "example.safetensors"
     ledger.step("example", {**uses, "signatures": hashes}, [example], steps.example)
     bar.start("correspondence and pathways")
-    outputs = [adam / "adpath.parquet", adam / "adreg.parquet"]
-    hashes |= ledger.step("pathways", {**uses, "signatures": hashes}, outputs, steps.pathways)
+    hashes |= ledger.step(
+        "pathways", {**uses, "signatures": hashes}, steps.pathway_files, steps.pathways
+    )
     recovery = matches = None
     if settings.truth is not None:
         bar.start("comparison with the known truth")
@@ -83,6 +86,8 @@ def run_imaging(
     return Imaging(
         admri=pd.read_parquet(adam / "admri.parquet"),
         adpath=pd.read_parquet(adam / "adpath.parquet"),
+        adseq=pd.read_parquet(adam / "adseq.parquet"),
+        adatlas=pd.read_parquet(adam / "adatlas.parquet"),
         adscan=pd.read_parquet(adam / "adscan.parquet"),
         recovery=recovery,
         matches=matches,
@@ -119,12 +124,28 @@ class _Steps:
             baseline=self.study.plan.data.baseline, method=settings.correspondence,
             min_dice=settings.registration_dice, shells=settings.shells,
             distances=vocabulary.card["distances"], liver_label=settings.liver_label,
-            reference_label=settings.reference_label,
+            reference_label=settings.reference_label, maps=self.out / "carried", atlas=True,
         )  # fmt: skip
-        arms = self.study.adsl[["USUBJID", self.study.plan.data.arm]]
-        records = result.records.merge(arms.astype(object), on="USUBJID", how="inner")
-        write_parquet(self.out / "adam" / "adpath.parquet", records)
-        write_parquet(self.out / "adam" / "adreg.parquet", result.quality)
+        arms = self.study.adsl[["USUBJID", self.study.plan.data.arm]].astype(object)
+        adam = self.out / "adam"
+        for name, records in (
+            ("adpath", result.records), ("adseq", result.sequences), ("adatlas", result.atlas),
+        ):  # fmt: skip
+            write_parquet(adam / f"{name}.parquet", records.merge(arms, on="USUBJID", how="inner"))
+        write_parquet(adam / "adreg.parquet", result.quality)
+        if result.template is not None:
+            result.template.write(self.out / "atlas" / "cells.nii.gz")
+
+    def pathway_files(self) -> list[Path]:
+        """Give the files of the pathways: datasets, carried label maps, cells of the atlas."""
+        names = ("adpath", "adreg", "adseq", "adatlas")
+        files = [self.out / "adam" / f"{name}.parquet" for name in names]
+        if not files[1].is_file():
+            return files
+        carried = pd.read_parquet(files[1], columns=["CARRIED"])["CARRIED"]
+        files += [self.out / "carried" / name for name in carried if name]
+        cells = self.out / "atlas" / "cells.nii.gz"
+        return [*files, cells] if cells.is_file() else files
 
     def signature_files(self) -> list[Path]:
         """Give the files of the signatures: two datasets and the label maps that they list."""
