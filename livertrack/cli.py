@@ -97,6 +97,13 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("init", _report_init, "copy the report sources for plain `quarto render`", verbs)
     sub.add_argument("folder", type=Path)
 
+    sub = add("export", _export, "write the datasets of a run for a submission, with define.xml")
+    sub.add_argument("run", type=Path)
+    sub.add_argument("--to", type=Path, required=True, help="folder to write")
+    sub.add_argument("--study", type=Path, help="where the study is now, if it moved")
+    sub.add_argument("--format", nargs="+", choices=["xpt", "json"], default=["xpt", "json"])
+    sub.add_argument("--drop", nargs="+", default=[], help="columns to leave out")
+
     sub = add("rerun", _rerun, "run again from a manifest and compare")
     sub.add_argument("manifest", type=Path)
     sub.add_argument("--study", type=Path, help="where the study is now, if it moved")
@@ -196,6 +203,14 @@ def _report_render(a: argparse.Namespace) -> int:
 
 def _report_init(a: argparse.Namespace) -> int:
     for path in livertrack.report.init_report(a.folder):
+        print(path)
+    return 0
+
+
+def _export(a: argparse.Namespace) -> int:
+    from livertrack.pipeline.export import export_run
+
+    for path in export_run(a.run, to=a.to, study=a.study, formats=a.format, drop=a.drop):
         print(path)
     return 0
 

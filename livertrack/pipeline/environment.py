@@ -12,12 +12,32 @@ import threadpoolctl
 
 from livertrack.pipeline.ledger import code_version
 
-#: libraries whose version can change a number
-_LIBRARIES = (
-    "formulaic", "joblib", "lifelines", "matplotlib", "nibabel", "numpy", "pandas", "pingouin",
-    "pyarrow", "safetensors", "scikit-bio", "scikit-learn", "scipy", "seaborn", "SimpleITK",
-    "statsmodels", "torch", "torchio",
-)  # fmt: skip
+#: libraries whose version can change a number, and what they are for
+_LIBRARIES = {
+    "formulaic": "model formulas",
+    "joblib": "parallel work",
+    "lifelines": "Cox models",
+    "matplotlib": "figures",
+    "nibabel": "NIfTI files",
+    "numpy": "arrays and linear algebra",
+    "pandas": "data frames",
+    "pingouin": "intraclass correlation",
+    "pyarrow": "parquet files",
+    "safetensors": "the vocabulary file",
+    "scikit-bio": "compositions",
+    "scikit-learn": "clustering and prediction",
+    "scipy": "distributions and optimisation",
+    "seaborn": "figures",
+    "SimpleITK": "bias field, resampling, DICOM",
+    "statsmodels": "generalised linear and ordinal models",
+    "torch": "the encoder of the vocabulary",
+    "torchio": "augmentation of scans",
+}
+
+
+def purposes() -> dict[str, str]:
+    """What each package of `versions` is for."""
+    return {"python": "interpreter", "livertrack": "this package", **_LIBRARIES}
 
 
 def versions() -> dict[str, str]:
