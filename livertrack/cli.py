@@ -109,6 +109,18 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--study", type=Path, help="where the study is now, if it moved")
     sub.add_argument("--json", action="store_true")
 
+    sub = add("diff", _diff, "list the statistics that differ between two runs")
+    sub.add_argument("first", type=Path)
+    sub.add_argument("second", type=Path)
+    sub.add_argument("--tolerance", type=float, default=1e-9, help="relative; default 1e-9")
+    sub.add_argument("--json", action="store_true")
+
+    group = add("audit", None, "the log of a run folder")
+    verbs = group.add_subparsers(metavar="VERB", required=True)
+    sub = add("verify", _audit_verify, "find edited, removed or moved lines of the log", verbs)
+    sub.add_argument("run", type=Path)
+    sub.add_argument("--json", action="store_true")
+
     sub = add("validate", _validate, "reproduce the package's reference numbers")
     sub.add_argument("--out", type=Path, help="folder for the qualification report")
     sub.add_argument("--json", action="store_true")
@@ -238,6 +250,37 @@ def _rerun(a: argparse.Namespace) -> int:
             else f"the rerun differs ({counts})"
         )
     return 0 if report["same"] else 1
+
+
+def _diff(a: argparse.Namespace) -> int:
+    from livertrack.pipeline.difference import differences, facts_that_differ
+
+    facts = facts_that_differ(a.first, a.second)
+    found = differences(a.first, a.second, tolerance=a.tolerance)
+    if a.json:
+        rows = json.loads(found.to_json(orient="records"))
+        print(json.dumps({"facts": facts, "statistics": rows}, indent=2))
+    else:
+        for line in facts:
+            print(line)
+        if len(found):
+            print(found.to_string(index=False, na_rep=""))
+        print(f"{len(found)} statistic(s) differ")
+    return 1 if len(found) else 0
+
+
+def _audit_verify(a: argparse.Namespace) -> int:
+    from livertrack.pipeline.audit import verify
+
+    report = verify(a.run)
+    if a.json:
+        print(json.dumps(report, indent=2))
+    else:
+        for problem in report["problems"]:
+            print(problem)
+        state = "intact" if report["intact"] else "broken"
+        print(f"{report['events']} line(s), {state}; last hash {report['head']}")
+    return 0 if report["intact"] else 1
 
 
 def _validate(a: argparse.Namespace) -> int:

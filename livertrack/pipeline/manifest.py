@@ -9,10 +9,13 @@ from typing import Any
 
 from livertrack._files import hash_file, write_json
 from livertrack.errors import UsageError
+from livertrack.pipeline import audit
 from livertrack.pipeline.environment import machine, versions
 from livertrack.study import Study
 
 SCHEMA = 1
+#: files that tell of the run itself and therefore are no output of it
+OWN_FILES = ("manifest.json", audit.LOG)
 
 
 def provenance(study: Study, inputs: dict[str, str]) -> dict[str, Any]:
@@ -45,7 +48,7 @@ def write_manifest(out: Path, study: Study, facts: dict[str, Any]) -> Path:
     outputs = {
         path.relative_to(out).as_posix(): hash_file(path)
         for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name != "manifest.json" and not _hidden(path, out)
+        if path.is_file() and path.name not in OWN_FILES and not _hidden(path, out)
     }
     path = out / "manifest.json"
     place = Path(os.path.relpath(study.path.resolve(), out.resolve())).as_posix()

@@ -13,7 +13,7 @@ from livertrack._files import hash_file
 from livertrack.errors import UsageError
 from livertrack.pipeline.environment import versions
 from livertrack.pipeline.inputs import changed_inputs
-from livertrack.pipeline.manifest import read_manifest
+from livertrack.pipeline.manifest import OWN_FILES, read_manifest
 
 #: relative difference up to which two statistics count as equal
 TOLERANCE = 1e-9
@@ -93,9 +93,9 @@ def compare_runs(
 
 
 def _files(out: Path) -> set[str]:
-    """Files that must agree: all but the manifest, the facts of the machine and hidden files."""
+    """Files that must agree: all but manifest, log, the facts of the machine and hidden files."""
     names = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
-    skipped = {"manifest.json", "provenance.json"}
+    skipped = {*OWN_FILES, "provenance.json"}
     return {
         name for name in names
         if name not in skipped and not any(part.startswith(".") for part in Path(name).parts)

@@ -13,9 +13,10 @@ from typing import Any, Literal
 import pandas as pd
 from joblib import parallel_config
 
-from livertrack._files import write_json, write_parquet
+from livertrack._files import hash_file, write_json, write_parquet
 from livertrack.errors import DataError, UsageError
 from livertrack.findings import Finding, findings_frame
+from livertrack.pipeline import audit
 from livertrack.pipeline.check import image_findings
 from livertrack.pipeline.environment import one_thread
 from livertrack.pipeline.imaging import Imaging, run_imaging
@@ -108,6 +109,11 @@ def run_study(
     (out / "manifest.json").unlink(missing_ok=True)
     bar = Progress(show=progress)
     ledger = Ledger(out)
+    audit.append(
+        out,
+        "started",
+        {"study": study.plan.study.id, "plan": study.plan.hash, "seed": study.plan.seed},
+    )
     with one_thread(), _workers(workers):
         bar.start("reading and hashing the inputs")
         settings = study.plan.imaging
@@ -126,7 +132,10 @@ def run_study(
 
         bar.start("rendering the report")
         reports = list(render_report(out, formats=tuple(formats), renderer=renderer))
-    write_manifest(out, study, facts)
+    manifest = write_manifest(out, study, facts)
+    audit.append(out, "finished", {
+        "manifest": hash_file(manifest), "done": len(ledger.done), "kept": len(ledger.kept),
+    })  # fmt: skip
     bar.close()
     return RunSummary(
         out, tuple(reports), tuple(ledger.done), tuple(ledger.kept), failed, tuple(findings)
