@@ -161,12 +161,17 @@ class ModelFrame:
         return self.codes[column]
 
 
-def model_frame(data: pd.DataFrame, formula: str, *, extra: Sequence[str] = ()) -> ModelFrame:
+def model_frame(
+    data: pd.DataFrame, formula: str, *, extra: Sequence[str] = (), simplify: bool = False
+) -> ModelFrame:
     """Design and complete rows of ``data`` for ``formula``; ``extra`` columns must be present too.
 
-    Raises `DataError` for absent columns, text in the response, or no complete row.
+    With ``simplify`` the variables are ordered as R's ``update`` orders them (``ARM:VISIT +
+    VISIT`` gives ``VISIT:ARM``). Raises `DataError` for absent columns, text in the response, or
+    no complete row.
     """
     parsed = parse_formula(formula)
+    parsed = parsed.simplified() if simplify else parsed
     known = dict.fromkeys(map(str, data.columns))
     predictors = _columns(parsed.variables, known)
     response = expression_columns(parsed.response, known)
@@ -223,13 +228,19 @@ def make_design(
         for variable in term:
             if variable in levels:
                 shown = levels[variable] if variable in whole else levels[variable][1:]
-                own = [f"{variable}{level}" for level in shown]
+                own = [f"{variable}{_text(level)}" for level in shown]
             else:
                 own = [variable]
             labels = [f"{left}:{right}" if left else right for right in own for left in labels]
         names += labels if term else ["(Intercept)"]
         assign += [place] * len(labels)
     return Design(parsed, levels, factors, columns, full, tuple(names), tuple(assign))
+
+
+def _text(level: Any) -> str:
+    """Level as R names it: whole numbers without a decimal point."""
+    whole = isinstance(level, float) and level.is_integer()
+    return str(int(level)) if whole else str(level)
 
 
 def factorise(values: pd.Series) -> Codes:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from formulaic import Formula
-from formulaic.errors import FormulaicError
 
+from livertrack.endpoints._expression import (
+    Binary,
+    Call,
+    Group,
+    Name,
+    Node,
+    Number,
+    Sign,
+    compute,
+    not_understood,
+    parse,
+    walk,
+    write,
+)
 from livertrack.errors import UsageError
 
 #: functions a formula may apply to a column
@@ -26,13 +37,8 @@ FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
 }
 #: functions that declare a column a factor
 FACTOR_FUNCTIONS = ("C", "factor", "as.factor")
-_OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: a / b,
-    ast.Pow: lambda a, b: a**b,
-}
+#: a term as the set of its expressions; the intercept is the empty one
+Term = frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -54,35 +60,36 @@ class ParsedFormula:
     variables: tuple[str, ...]
     terms: tuple[tuple[str, ...], ...]
 
+    def simplified(self) -> ParsedFormula:
+        """Order the variables as they appear in the terms, as R's ``update`` of a formula does."""
+        order = tuple(dict.fromkeys(name for term in self.terms for name in term))
+        return ParsedFormula(self.response, order, _in_order(map(frozenset, self.terms), order))
+
 
 def parse_formula(formula: str) -> ParsedFormula:
     """Parse ``response ~ terms``; raises `UsageError` naming what is wrong with the formula."""
-    try:
-        parsed = Formula(formula.replace("as.factor(", "factor("))
-        response, right = list(parsed.lhs), list(parsed.rhs)
-    except (FormulaicError, AttributeError, TypeError, ValueError) as error:
+    sides = formula.split("~")
+    if len(sides) != 2 or not all(side.strip() for side in sides):
         msg = (
-            f"formula {formula!r} cannot be read ({error}); "
-            "write e.g. 'CHG ~ BASE + TRT01P * AVISIT'"
+            f"formula {formula!r} cannot be read: it needs one response left of ~ and the terms "
+            "right of it, e.g. 'CHG ~ BASE + TRT01P * AVISIT'"
         )
-        raise UsageError(msg) from error
-    if len(response) != 1 or len(response[0].factors) != 1:
-        msg = f"formula {formula!r} needs one response left of ~"
         raise UsageError(msg)
-    raw = [tuple(_clean(str(factor)) for factor in term.factors) for term in right]
-    raw = [tuple(factor for factor in term if factor != "1") for term in raw]
-    variables = _in_order_of_appearance(formula, raw)
-    place = {variable: number for number, variable in enumerate(variables)}
-    terms = [tuple(sorted(set(term), key=place.__getitem__)) for term in raw]
-    terms = sorted(dict.fromkeys(terms), key=len)
-    return ParsedFormula(_clean(str(response[0].factors[0])), variables, tuple(terms))
+    response, right = (parse(side.strip()) for side in sides)
+    found = _Terms()
+    terms = found.top(right)
+    if found.intercept:
+        terms = [frozenset(), *terms]
+    used = {name for term in terms for name in term}
+    variables = tuple(name for name in found.variables if name in used)
+    return ParsedFormula(write(response), variables, _in_order(terms, variables))
 
 
 def factor_column(expression: str) -> str | None:
     """Column of ``C(column)`` or ``factor(column)``; None for any other expression."""
     for function in FACTOR_FUNCTIONS:
         if expression.startswith(f"{function}(") and expression.endswith(")"):
-            return expression[len(function) + 1 : -1].strip()
+            return expression[len(function) + 1 : -1].strip().strip("`")
     return None
 
 
@@ -91,77 +98,113 @@ def expression_columns(expression: str, known: Mapping[str, Any]) -> tuple[str, 
     column = factor_column(expression) or expression
     if column in known:
         return (column,)
-    nodes = list(ast.walk(_tree(expression)))
+    nodes = list(walk(parse(column)))
     for node in nodes:
-        if isinstance(node, ast.Call) and getattr(node.func, "id", None) not in FUNCTIONS:
-            raise _not_understood(expression)
-    names = [node.id for node in nodes if isinstance(node, ast.Name)]
-    return tuple(dict.fromkeys(name for name in names if name not in FUNCTIONS))
+        if isinstance(node, Call) and (node.function not in FUNCTIONS or len(node.arguments) > 1):
+            raise not_understood(expression, FUNCTIONS)
+    return tuple(dict.fromkeys(node.text for node in nodes if isinstance(node, Name)))
 
 
 def evaluate(expression: str, columns: Mapping[str, Any]) -> Any:
     """Value of an arithmetic expression of columns; only `FUNCTIONS` and + - * / ^ are known."""
     if expression in columns:
         return columns[expression]
-    return _value(_tree(expression).body, columns, expression)
+    return compute(parse(expression), columns, FUNCTIONS)
 
 
-def _value(node: ast.AST, columns: Mapping[str, Any], expression: str) -> Any:
-    if isinstance(node, ast.Name):
-        return columns[node.id]
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        return node.value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_value(node.operand, columns, expression)
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        left = _value(node.left, columns, expression)
-        return _OPERATORS[type(node.op)](left, _value(node.right, columns, expression))
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in FUNCTIONS
-        and len(node.args) == 1
-        and not node.keywords
-    ):
-        return FUNCTIONS[node.func.id](_value(node.args[0], columns, expression))
-    raise _not_understood(expression)
+@dataclass
+class _Terms:
+    """Collects the terms of a right-hand side as R's ``terms`` does."""
+
+    intercept: bool = True
+    variables: dict[str, None] = field(default_factory=dict)
+
+    def top(self, node: Node) -> list[Term]:
+        """Terms of sums and differences, in which 1 and 0 stand for the intercept."""
+        match node:
+            case Number(text):
+                self._constant(text, present=text == "1")
+                return []
+            case Group(inner) | Sign("+", inner):
+                return self.top(inner)
+            case Sign("-", inner):
+                return self._without([], inner)
+            case Binary("+", left, right):
+                return _union(self.top(left), self.top(right))
+            case Binary("-", left, right):
+                return self._without(self.top(left), right)
+        return self.expand(node)
+
+    def expand(self, node: Node) -> list[Term]:
+        """Terms of an expression."""
+        match node:
+            case Number("1"):
+                return [frozenset()]
+            case Name(".") | Number() | Sign():
+                msg = f"formula: {write(node)!r} is no term; name the predictors"
+                raise UsageError(msg)
+            case Name() | Call():
+                name = write(node)
+                name = name.replace("as.factor(", "factor(", 1) if node != Name(name) else name
+                self.variables.setdefault(name)
+                return [frozenset([name])]
+            case Group(inner):
+                return self.expand(inner)
+            case Binary("^", left, right):
+                return self._power(self.expand(left), right)
+        return self._combine(node.operator, self.expand(node.left), self.expand(node.right))
+
+    @staticmethod
+    def _combine(operator: str, ours: list[Term], theirs: list[Term]) -> list[Term]:
+        match operator:
+            case "+":
+                return _union(ours, theirs)
+            case "-":
+                return [term for term in ours if term not in theirs]
+            case ":":
+                return _product(ours, theirs)
+            case "*":
+                return _union(ours, theirs, _product(ours, theirs))
+            case "/":
+                return _union(ours, [Term().union(*ours) | term for term in theirs])
+            case _:  # %in%
+                return _union([term | Term().union(*theirs) for term in ours])
+
+    def _constant(self, text: str, *, present: bool) -> None:
+        if text not in ("0", "1"):
+            msg = f"formula: the number {text} is no term; 0 or -1 leaves the intercept out"
+            raise UsageError(msg)
+        self.intercept = present
+
+    def _without(self, terms: list[Term], node: Node) -> list[Term]:
+        if isinstance(node, Number):
+            self._constant(node.text, present=node.text == "0")
+            return terms
+        gone = self.expand(node)
+        if frozenset() in gone:
+            self.intercept = False
+        return [term for term in terms if term not in gone]
+
+    @staticmethod
+    def _power(terms: list[Term], exponent: Node) -> list[Term]:
+        if not (isinstance(exponent, Number) and exponent.text.isdigit() and exponent.text != "0"):
+            msg = f"formula: ^{write(exponent)} of terms; a whole number says how many interact"
+            raise UsageError(msg)
+        found = terms
+        for _ in range(int(exponent.text) - 1):
+            found = _union(_product(found, terms))
+        return found
 
 
-def _not_understood(expression: str) -> UsageError:
-    return UsageError(
-        f"formula: {expression!r} is not understood; known are columns, numbers, + - * / ^ and "
-        f"{', '.join((*FUNCTIONS, *FACTOR_FUNCTIONS))}"
-    )
+def _union(*parts: list[Term]) -> list[Term]:
+    return list(dict.fromkeys(term for part in parts for term in part))
 
 
-def _tree(expression: str) -> ast.Expression:
-    try:
-        return ast.parse(expression.replace("^", "**"), mode="eval")
-    except SyntaxError as error:
-        msg = f"formula: {expression!r} is neither a column nor an expression"
-        raise UsageError(msg) from error
+def _product(left: list[Term], right: list[Term]) -> list[Term]:
+    return _union([one | other for one in left for other in right])
 
 
-def _clean(expression: str) -> str:
-    """Write an expression as R does: no blanks round ^ and /."""
-    return expression.strip().strip("`").replace(" ^ ", "^").replace(" / ", "/")
-
-
-def _in_order_of_appearance(formula: str, terms: list[tuple[str, ...]]) -> tuple[str, ...]:
-    right = "".join(formula.split("~", 1)[-1].split())
-    found = dict.fromkeys(factor for term in terms for factor in term)
-    return tuple(sorted(found, key=lambda name: _position(right, name)))
-
-
-def _position(text: str, name: str) -> int:
-    """First place of ``name`` in ``text`` as a whole name, not as a part of a longer one."""
-    name = "".join(name.split())
-    start = text.find(name)
-    while start >= 0:
-        before, after = text[start - 1 : start], text[start + len(name) : start + len(name) + 1]
-        if not (before.isalnum() or (before in {"_", "("} and before)) and not (
-            after.isalnum() or after == "_"
-        ):
-            return start
-        start = text.find(name, start + 1)
-    return text.find(name) if name in text else len(text)
+def _in_order(terms: Iterable[Term], variables: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    place = {variable: number for number, variable in enumerate(variables)}
+    ordered = [tuple(sorted(term, key=place.__getitem__)) for term in terms]
+    return tuple(sorted(dict.fromkeys(ordered), key=len))

@@ -79,7 +79,7 @@ def prepare(
         data = data.assign(**{"(weights)": values})
         weights = "(weights)"
         extra.append(weights)
-    frame = model_frame(data, fixed, extra=extra)
+    frame = model_frame(data, fixed, extra=extra, simplify=True)
     if frame.X.shape[1] == 0:
         msg = "the formula has no fixed effect; write at least '~ 1 + us(AVISIT | USUBJID)'"
         raise UsageError(msg)
