@@ -31,6 +31,8 @@ _EXPORTS = {
     "biopsy_prediction": "livertrack.endpoints.biopsy_prediction",
     "cross_validate": "livertrack.endpoints.cross_validation",
     "Tabular": "livertrack.endpoints.cross_validation",
+    "Combat": "livertrack.endpoints.combat",
+    "Harmonised": "livertrack.endpoints.combat",
     # responders
     "risk_difference": "livertrack.endpoints.responders",
     "risk_ratio": "livertrack.endpoints.responders",
