@@ -77,6 +77,8 @@ def acceleration(jackknife: Vector, sizes: tuple[int, ...]) -> float:
     """
     cubes = squares = 0.0
     for part in np.split(jackknife, np.cumsum(sizes)[:-1]):
+        if not len(part):
+            return 0.0
         influence = (len(part) - 1) * (part.mean() - part) / len(part)
         cubes += np.sum(influence**3).item()
         squares += np.sum(influence**2).item()

@@ -151,6 +151,15 @@ def survival_and_greenwood(table: RiskTable) -> tuple[Floats, Floats]:
     return np.asarray(np.cumprod(1 - d / n)), np.asarray(np.cumsum(terms))
 
 
+def empty_arms(values: pd.Series) -> list[str]:
+    """Note on the planned arms (categories) that have no subject."""
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return []
+    present = set(values.dropna().unique())
+    absent = [str(level) for level in values.cat.categories if level not in present]
+    return [f"no subject in {', '.join(absent)}"] if absent else []
+
+
 def level_rows(values: pd.Series, level: object) -> NDArray[np.bool_]:
     """Rows of one level, as a plain boolean array."""
     return np.asarray((values == level).to_numpy(dtype=bool))

@@ -26,8 +26,23 @@ def constrained_difference(t: Counts, delta: float) -> tuple[Floats, Floats]:
     p = np.where(q >= 0, root, -root)
     cosine = np.divide(q, p**3, out=np.zeros_like(q), where=p != 0)
     angle = (np.pi + np.arccos(np.clip(cosine, -1, 1))) / 3
-    p0 = np.clip(2 * p * np.cos(angle) - l2 / (3 * l3), max(0.0, -delta), min(1.0, 1 - delta))
+    p0 = _polished(2 * p * np.cos(angle) - l2 / (3 * l3), l3, l2, l1, l0)
+    p0 = np.clip(p0, max(0.0, -delta), min(1.0, 1 - delta))
     return p0 + delta, p0
+
+
+def _polished(root: Floats, l3: Floats, l2: Floats, l1: Floats, l0: Floats) -> Floats:
+    """Newton steps on the cubic: the trigonometric form loses digits where two roots are close."""
+
+    def value(p: Floats) -> Floats:
+        return np.asarray(((l3 * p + l2) * p + l1) * p + l0)
+
+    for _ in range(8):
+        slope = (3 * l3 * root + 2 * l2) * root + l1
+        step = np.divide(value(root), slope, out=np.zeros_like(root), where=slope != 0)
+        better = np.abs(value(root - step)) < np.abs(value(root))
+        root = np.where(better, root - step, root)
+    return root
 
 
 def constrained_ratio(t: Counts, phi: float) -> tuple[Floats, Floats]:

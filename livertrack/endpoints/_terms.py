@@ -24,12 +24,18 @@ Floats = NDArray[np.float64]
 class Terms:
     """Columns of a model without an intercept.
 
-    ``X`` is rows x columns, ``names`` its columns, ``places`` the columns of each term.
+    ``X`` is rows x columns, ``names`` its columns, ``places`` the columns of each term (none for a
+    factor with one level).
     """
 
     X: Floats
     names: tuple[str, ...]
     places: dict[str, list[int]]
+
+    @property
+    def filled(self) -> dict[str, list[int]]:
+        """Columns of the terms that have any."""
+        return {name: numbers for name, numbers in self.places.items() if numbers}
 
 
 def right_side(formula: str) -> str:
@@ -75,7 +81,7 @@ def model_terms(rows: pd.DataFrame, right: str) -> Terms:
     places = {
         str(term): [names.index(str(spec.column_names[i])) for i in numbers]
         for term, numbers in spec.term_indices.items()
-        if str(term) != "1" and len(numbers)
+        if str(term) != "1"
     }
     return Terms(X, tuple(names), places)
 

@@ -16,6 +16,7 @@ from livertrack.endpoints._checks import (
     require_conf_level,
     require_unique,
 )
+from livertrack.endpoints._sentences import interval_text
 from livertrack.errors import DataError, UsageError
 
 
@@ -105,13 +106,20 @@ def bland_altman(
     )
     if n < 2:
         notes.append("one pair: no limits of agreement")
+    elif table["p_value"].iloc[0] != table["p_value"].iloc[0]:
+        notes.append("all differences are equal: limits without width, no test")
+    elif np.isnan(table["estimate"].iloc[-1]):
+        notes.append(f"no slope: {n} pairs, or no variation of their means")
     bias, low, high = table["estimate"].iloc[:3]
     unit = " %" if scale == "percent" else ""
+    shown = interval_text(
+        bias, table["conf_low"].iloc[0], table["conf_high"].iloc[0], conf_level=conf_level,
+        form=".4g", unit=unit,
+    )  # fmt: skip
+    width = f"{low:.4g} to {high:.4g}{unit}" if n > 1 else "unknown"
     text = (
-        f"{method_1} minus {method_2} on {n} subjects: bias {bias:.4g}{unit} "
-        f"({conf_level:.0%} limits {table['conf_low'].iloc[0]:.4g} to "
-        f"{table['conf_high'].iloc[0]:.4g}); "
-        f"{agreement:.0%} limits of agreement {low:.4g} to {high:.4g}{unit}."
+        f"{method_1} minus {method_2} on {n} subjects: bias {shown}; "
+        f"{agreement:.0%} limits of agreement {width}."
     )
     return BlandAltman(
         table=table,
@@ -131,6 +139,8 @@ def _rows(
     nan, n, alpha = float("nan"), len(d), 1 - conf_level
     bias, df = float(d.mean()), len(d) - 1
     s = float(d.std(ddof=1)) if n > 1 else nan
+    if s <= 1e-12 * max(float(np.abs(mean).max()), float(np.abs(d).max())):
+        s = 0.0  # nothing but rounding
     error = s / np.sqrt(n)
     t = stats.t.ppf(1 - alpha / 2, df) if df else nan
     z = float(stats.norm.ppf((1 + agreement) / 2))

@@ -11,8 +11,9 @@ from scipy import stats
 
 from livertrack._results import Result
 from livertrack.endpoints._checks import ordered_levels, require_conf_level
-from livertrack.endpoints._events import Floats, competing_times, level_rows
+from livertrack.endpoints._events import Floats, competing_times, empty_arms, level_rows
 from livertrack.endpoints._gray import gray_test
+from livertrack.endpoints._sentences import interval_text, p_text
 from livertrack.errors import DataError
 
 
@@ -75,7 +76,7 @@ def cumulative_incidence(
     wanted = [arm] if strata is None else [arm, strata]
     known = competing_times(data, time=time, censor=censor, cause=cause, columns=wanted)
     rows, when, kind, causes = known.data, known.time, known.kind, known.causes
-    notes = list(known.notes)
+    notes = [*known.notes, *empty_arms(rows[arm])]
     if not causes:
         msg = f"no event among {len(rows)} subjects; an incidence needs at least one"
         raise DataError(msg)
@@ -94,6 +95,9 @@ def cumulative_incidence(
                     "method": "Aalen-Johansen",
                 }
             )  # fmt: skip
+    silent = [f"{row['cause']} in {row['arm']}" for row in summary if np.isnan(row["conf_low"])]
+    if silent:
+        notes.append(f"no limits for {', '.join(silent)}: no event, all had it, or one subject")
     tests = []
     if len(levels) > 1:
         group = pd.Categorical(rows[arm], categories=levels).codes
@@ -102,6 +106,9 @@ def cumulative_incidence(
             statistic, df = gray_test(when, kind, number, group, place)
             p_value = float(stats.chi2.sf(statistic, df)) if df else float("nan")
             tests.append({"cause": name, "statistic": statistic, "df": df, "p_value": p_value})
+        untested = [str(test["cause"]) for test in tests if not test["df"]]
+        if untested:
+            notes.append(f"no test for {', '.join(untested)}: no event with two arms at risk")
     else:
         notes.append("one arm has subjects: no test")
     front = ["arm", "cause"]
@@ -133,7 +140,7 @@ def _curve(time: Floats, kind: Any, number: int, z: float) -> pd.DataFrame:
     estimate = np.cumsum(left * dk / n)
     keep = d > 0
     variance = _variance(n[keep], d[keep], dk[keep], left[keep], estimate[keep])
-    error = np.sqrt(np.maximum(variance, 0))
+    error = np.sqrt(np.maximum(variance, 0)) if len(time) > 1 else np.full(len(variance), np.nan)
     F = estimate[keep]
     with np.errstate(all="ignore"):
         inside = (F > 0) & (F < 1)
@@ -186,10 +193,11 @@ def _at(curve: pd.DataFrame, at: float | None, last: float) -> dict[str, Any]:
 
 def _sentence(table: pd.DataFrame, tests: pd.DataFrame, conf_level: float) -> str:
     parts = [
-        f"{row['cause']} by {row['time']:g}, {row['arm']}: {row['estimate']:.1%} "
-        f"({conf_level:.0%} limits {row['conf_low']:.1%} to {row['conf_high']:.1%})"
+        f"{row['cause']} by {row['time']:g}, {row['arm']}: " + interval_text(
+            row["estimate"], row["conf_low"], row["conf_high"], conf_level=conf_level, form=".1%"
+        )
         for row in table.to_dict("records")
-    ]
-    gray = [f"{row['cause']} p = {row['p_value']:.4f}" for row in tests.to_dict("records")]
+    ]  # fmt: skip
+    gray = [f"{row['cause']} {p_text(row['p_value'])}" for row in tests.to_dict("records")]
     tail = f" Gray's test: {', '.join(gray)}." if gray else ""
     return f"Cumulative incidence of {'; '.join(parts)}.{tail}"

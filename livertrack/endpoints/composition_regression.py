@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import formulaic
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -21,9 +20,13 @@ from livertrack.endpoints._checks import (
     require_unique,
 )
 from livertrack.endpoints._logratio import basis_matrix, clr_coordinates, compositions
+from livertrack.endpoints._sentences import p_text
+from livertrack.endpoints._terms import formula_columns, model_terms, right_side
 from livertrack.errors import DataError
 
 Floats = NDArray[np.float64]
+#: a standard deviation of log-ratios below this share of their size is rounding
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +85,15 @@ def composition_regression(
     Denominator: subjects with all parts, arm and covariates; dropped ones are counted.
     Estimates sum to 0 over the parts of an arm. Shares are centres (closed geometric means), not
     arithmetic means. Nothing depends on the basis. Too few subjects for the joint test gives NaN
-    there and a note; no residual degree of freedom is a `DataError`.
+    there and a note, a part that does not vary within arms NaN limits and a note; no residual
+    degree of freedom is a `DataError`.
     Source: Egozcue et al. (2012); Pillai (1955).
     Checked against: R 4.2 ``lm``, ``anova.mlm`` (tests/reference/compositions.R).
     """
     require_conf_level(conf_level)
     extra = [arm, *(baseline or [])]
     if covariates:
-        extra += sorted(map(str, formulaic.Formula(covariates).required_variables))
+        extra += formula_columns(right_side(covariates), data)
     require_columns(data, extra)
     if "USUBJID" in data.columns:
         require_unique(data, ["USUBJID"])
@@ -111,9 +115,14 @@ def composition_regression(
     B = inverse @ X.T @ clr
     residual = clr - X @ B
     variance = (residual**2).sum(axis=0) / df
+    flat = np.sqrt(variance) < _ROUNDING * max(1.0, float(np.abs(clr).max()))
+    variance[flat] = 0.0
     t = float(stats.t.ppf((1 + conf_level) / 2, df))
     n_ref = int((found.data[arm] == reference).sum())
     rows, tests, notes = [], [], list(found.notes)
+    if flat.any():
+        same = [part for part, one in zip(found.parts, flat, strict=True) if one]
+        notes.append(f"no variation within arms of {', '.join(same)}: no limits, no test")
     E = V @ residual.T @ residual @ V.T
     for i, level in enumerate(levels, start=1):
         error = np.sqrt(inverse[i, i] * variance)
@@ -126,10 +135,15 @@ def composition_regression(
                     "n_arm": n_arm, "n_ref": n_ref, "method": "linear model of clr coordinates",
                 }
             )  # fmt: skip
-        pillai = _pillai(V @ B[i], inverse[i, i], E, df)
+        pillai = _pillai(V @ B[i], inverse[i, i], E * (not flat.all()), df)
         tests.append({"arm": level, **pillai})
         if np.isnan(pillai["p_value"]):
-            notes.append(f"{level}: too few subjects for the joint test of {len(V)} coordinates")
+            cause = (
+                f"too few subjects for the joint test of {len(V)} coordinates"
+                if df < len(V)
+                else "parts without variation; no joint test"
+            )
+            notes.append(f"{level}: {cause}")
     centres = np.vstack([B[0], *(B[0] + B[i] for i in range(1, len(levels) + 1))])
     shares = np.exp(centres) / np.exp(centres).sum(axis=1, keepdims=True)
     means = pd.DataFrame(
@@ -139,7 +153,7 @@ def composition_regression(
             for part, share in zip(found.parts, row, strict=True)
         ]
     )
-    joint = "; ".join(f"{r['arm']} p = {r['p_value']:.4f}" for r in tests)
+    joint = "; ".join(f"{r['arm']} {p_text(r['p_value'])}" for r in tests)
     return CompositionRegression(
         table=pd.DataFrame(rows, columns=list(_COLUMNS)),
         means=means,
@@ -169,9 +183,7 @@ def _covariates(
 ) -> Floats:
     columns = [np.zeros((len(data), 0))]
     if covariates:
-        matrix = formulaic.model_matrix(covariates, data, na_action="raise")
-        keep = [name for name in matrix.columns if name != "Intercept"]
-        columns.append(np.asarray(matrix[keep], dtype=float))
+        columns.append(model_terms(data, right_side(covariates)).X)
     if baseline:
         start = compositions(data, parts=baseline, delta=delta, size=size)
         _, V = basis_matrix(start.parts, "pivot")
@@ -180,7 +192,8 @@ def _covariates(
 
 
 def _t_row(estimate: float, error: float, df: int, t: float) -> dict[str, Any]:
-    statistic = estimate / error if error > 0 else float("nan")
+    error = error if error > 0 else float("nan")
+    statistic = estimate / error
     return {
         "estimate": estimate, "std_error": error, "df": df, "statistic": statistic,
         "p_value": float(2 * stats.t.sf(abs(statistic), df)),

@@ -14,6 +14,7 @@ from livertrack.endpoints._checks import require_columns, require_conf_level
 from livertrack.endpoints._cox_ph_check import proportional_hazards_test
 from livertrack.endpoints._events import Floats, competing_times, event_times
 from livertrack.endpoints._partial_likelihood import PartialLikelihood, maximise
+from livertrack.endpoints._sentences import interval_text, test_text
 from livertrack.endpoints._strata import stratum_numbers
 from livertrack.endpoints._terms import (
     formula_columns,
@@ -136,8 +137,10 @@ def cox(
         }
     )  # fmt: skip
     check = proportional_hazards_test(
-        when, happened, X, beta, place=place, terms=terms.places, ties=ties
+        when, happened, X, beta, place=place, terms=terms.filled, ties=ties
     )
+    if check["statistic"].isna().any():
+        notes = (*notes, "no test of proportional hazards: the events do not spread over time")
     return Cox(
         table=table,
         proportional_hazards=check,
@@ -173,14 +176,15 @@ def _model_tests(
 def _sentence(table: pd.DataFrame, check: pd.DataFrame, conf_level: float) -> str:
     first = table.iloc[0]
     parts = "; ".join(
-        f"{row['term']}: hazard ratio {row['hazard_ratio']:.3f} ({conf_level:.0%} limits "
-        f"{row['hazard_ratio_low']:.3f} to {row['hazard_ratio_high']:.3f}, "
-        f"p = {row['p_value']:.4f})"
+        f"{row['term']}: hazard ratio " + interval_text(
+            row["hazard_ratio"], row["hazard_ratio_low"], row["hazard_ratio_high"],
+            conf_level=conf_level, p=row["p_value"],
+        )
         for row in table.to_dict("records")
-    )
+    )  # fmt: skip
     last = check.iloc[-1]
     return (
         f"{parts}. {first['events']} events in {first['n']} subjects; "
-        f"test of proportional hazards: chi-square {last['statistic']:.2f}, df {last['df']}, "
-        f"p = {last['p_value']:.4f}."
+        "test of proportional hazards: "
+        f"{test_text(last['statistic'], last['df'], last['p_value'])}."
     )

@@ -14,6 +14,7 @@ from livertrack._results import Result
 from livertrack.endpoints._checks import require_columns, require_conf_level
 from livertrack.endpoints._events import Floats, competing_times
 from livertrack.endpoints._partial_likelihood import maximise
+from livertrack.endpoints._sentences import interval_text
 from livertrack.endpoints._strata import stratum_numbers
 from livertrack.endpoints._subdistribution import Subdistribution
 from livertrack.endpoints._terms import (
@@ -167,11 +168,12 @@ def _table(
 
 def _sentence(table: pd.DataFrame, event: str, conf_level: float) -> str:
     parts = "; ".join(
-        f"{row['term']}: subdistribution hazard ratio {row['hazard_ratio']:.3f} "
-        f"({conf_level:.0%} limits {row['hazard_ratio_low']:.3f} to "
-        f"{row['hazard_ratio_high']:.3f}, p = {row['p_value']:.4f})"
+        f"{row['term']}: subdistribution hazard ratio " + interval_text(
+            row["hazard_ratio"], row["hazard_ratio_low"], row["hazard_ratio_high"],
+            conf_level=conf_level, p=row["p_value"],
+        )
         for row in table.to_dict("records")
-    )
+    )  # fmt: skip
     first = table.iloc[0]
     return (
         f"Incidence of {event}: {parts}. {first['events']} events and {first['competing']} "

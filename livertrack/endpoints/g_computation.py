@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import formulaic
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
@@ -21,6 +20,8 @@ from livertrack.endpoints._checks import (
     require_conf_level,
     require_level,
 )
+from livertrack.endpoints._sentences import interval_text
+from livertrack.endpoints._terms import formula_columns, model_terms, right_side
 from livertrack.endpoints._two_by_two import Missing, responses
 from livertrack.errors import DataError
 
@@ -84,7 +85,8 @@ def g_computation(
     Checked against: R 4.2 ``glm`` and the influence function (tests/reference/subgroups.R).
     """
     require_conf_level(conf_level)
-    variables = sorted(map(str, formulaic.Formula(covariates).required_variables))
+    right = right_side(covariates)
+    variables = formula_columns(right, data)
     require_columns(data, [response, arm, *variables])
     require_level(data, arm, reference, what="reference")
     complete = data[variables].notna().all(axis=1)
@@ -97,14 +99,17 @@ def g_computation(
     member = np.column_stack([(rows[arm] == v).to_numpy(dtype=bool) for v in levels])
     n = len(y)
     flat = [
-        str(v)
+        f"{v} ({y[m].sum():.0f} of {m.sum()})"
         for v, m in zip(levels, member.T, strict=True)
         if not m.any() or y[m].min() == y[m].max()
     ]
     if flat:
-        msg = f"{', '.join(flat)}: no subject, or all responses are equal; use risk_difference"
+        msg = (
+            f"{response}: nobody or everybody responds in {', '.join(flat)}; a logistic model "
+            "has no maximum, use risk_difference"
+        )
         raise DataError(msg)
-    Z = _covariates(rows, covariates)
+    Z = _covariates(rows, right)
     X = np.column_stack([member.astype(float), Z])
     beta = _logistic_fit(X, y, covariates)
     influence = np.empty((n, len(levels)))
@@ -155,9 +160,16 @@ def g_computation(
         }
     )  # fmt: skip
     text = "; ".join(
-        f"{r['arm']} minus {reference}, adjusted for {covariates}: {100 * r['estimate']:.3g} "
-        f"percentage points ({conf_level:.0%} limits {100 * r['conf_low']:.3g} to "
-        f"{100 * r['conf_high']:.3g}, p = {r['p_value']:.4f})"
+        f"{r['arm']} minus {reference}, adjusted for {covariates}: "
+        + interval_text(
+            100 * r["estimate"],
+            100 * r["conf_low"],
+            100 * r["conf_high"],
+            form=".3g",
+            conf_level=conf_level,
+            p=r["p_value"],
+            unit=" percentage points",
+        )
         for r in table
         if r["measure"] == "risk difference"
     )
@@ -174,9 +186,7 @@ def g_computation(
 
 
 def _covariates(rows: pd.DataFrame, covariates: str) -> Floats:
-    matrix = formulaic.model_matrix(covariates, rows, na_action="raise")
-    keep = [name for name in matrix.columns if name != "Intercept"]
-    Z = np.asarray(matrix[keep], dtype=float)
+    Z = model_terms(rows, covariates).X
     spread = Z.std(axis=0)
     return np.asarray((Z - Z.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 

@@ -17,6 +17,7 @@ from livertrack.endpoints._checks import (
     require_conf_level,
     require_unique,
 )
+from livertrack.endpoints._sentences import interval_text
 from livertrack.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -109,8 +110,10 @@ def icc(
     single = table.set_index("form").loc["ICC2"]
     text = (
         f"ICC(2,1), absolute agreement of {k} raters on {len(y)} subjects: "
-        f"{single['estimate']:.3f} ({conf_level:.0%} limits {single['conf_low']:.3f} "
-        f"to {single['conf_high']:.3f})."
+        + interval_text(
+            single["estimate"], single["conf_low"], single["conf_high"], conf_level=conf_level
+        )
+        + "."
     )
     df = [len(y) - 1, len(y) * (k - 1), k - 1, (len(y) - 1) * (k - 1)]
     return IntraclassCorrelation(

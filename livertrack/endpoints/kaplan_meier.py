@@ -15,6 +15,7 @@ from livertrack.endpoints._checks import ordered_levels, require_conf_level
 from livertrack.endpoints._events import (
     Floats,
     RiskTable,
+    empty_arms,
     event_times,
     level_rows,
     risk_table,
@@ -111,8 +112,13 @@ def kaplan_meier(
             }
         )  # fmt: skip
     table = pd.DataFrame(rows)
+    notes = [*known.notes, *empty_arms(known.data[arm])]
     silent = [str(row["arm"]) for row in rows if not row["events"]]
-    notes = (*known.notes, *((f"no event in {', '.join(silent)}",) if silent else ()))
+    if silent:
+        notes.append(f"no event in {', '.join(silent)}")
+    alone = [str(row["arm"]) for row in rows if row["n"] == 1]
+    if alone:
+        notes.append(f"one subject in {', '.join(alone)}: a curve without limits")
     return KaplanMeier(
         table=table,
         curve=_arm_first(pd.concat(curves, ignore_index=True)),
@@ -123,7 +129,7 @@ def kaplan_meier(
             "n": int(table["n"].sum()), "events": int(table["events"].sum()),
             "time": time, "censor": censor, "arm": arm,
         },
-        notes=notes,
+        notes=tuple(notes),
     )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from scipy import stats
 
 from livertrack._results import Result
 from livertrack.endpoints._checks import ordered_levels
-from livertrack.endpoints._events import EventTimes, Floats, event_times, level_rows
+from livertrack.endpoints._events import EventTimes, Floats, empty_arms, event_times, level_rows
+from livertrack.endpoints._sentences import p_text
 from livertrack.endpoints._strata import stratum_numbers
 from livertrack.errors import DataError
 
@@ -72,7 +73,7 @@ def log_rank(
     place = stratum_numbers(known.data, by)
     observed, expected, variance = _sums(known, groups.astype(float), place)
     statistic, df = _quadratic(observed - expected, variance)
-    notes = list(known.notes)
+    notes = [*known.notes, *empty_arms(known.data[arm])]
     if df == 0:
         cause = (
             "one arm has subjects"
@@ -101,7 +102,7 @@ def log_rank(
         )  # fmt: skip
     text = (
         f"{method.capitalize()} test over {len(levels)} arms: chi-square {statistic:.3f}, "
-        f"df {df}, p = {p_value:.4f} ({int(known.event.sum())} events in {len(groups)} subjects)."
+        f"df {df}, {p_text(p_value)} ({int(known.event.sum())} events in {len(groups)} subjects)."
         if df
         else f"The {method} test cannot be computed: {notes[-1]}."
     )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import formulaic
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,7 +15,9 @@ from livertrack._results import Result
 from livertrack._seeds import generator
 from livertrack.endpoints._checks import ordered_levels, require_columns, require_unique
 from livertrack.endpoints._logratio import clr_coordinates, compositions
+from livertrack.endpoints._sentences import p_text
 from livertrack.endpoints._strata import stratum_numbers
+from livertrack.endpoints._terms import formula_columns, model_terms, right_side
 from livertrack.errors import DataError, UsageError
 
 Floats = NDArray[np.float64]
@@ -93,8 +94,8 @@ def permanova(
         msg = f"n_perm is a positive number of permutations, got {n_perm}"
         raise UsageError(msg)
     by = [strata] if isinstance(strata, str) else list(strata or [])
-    right = (formula or f"`{arm}`").split("~", 1)[-1].strip()
-    variables = sorted({*map(str, formulaic.Formula(right).required_variables), arm})
+    right = right_side(formula or f"`{arm}`")
+    variables = sorted({*formula_columns(right, data), arm})
     require_columns(data, [*variables, *by])
     if "USUBJID" in data.columns:
         require_unique(data, ["USUBJID"])
@@ -195,21 +196,16 @@ def _table(
 
 def _blocks(right: str, rows: pd.DataFrame) -> tuple[list[str], list[Floats]]:
     """Orthonormal columns that each term adds to the intercept and the terms before it."""
-    used = rows.copy()
-    for column in used.columns[used.dtypes == "category"]:
-        used[column] = used[column].cat.remove_unused_categories()
-    matrix = formulaic.model_matrix(right, used, na_action="raise")
-    X = np.asarray(matrix, dtype=float)
+    terms = model_terms(rows, right)
     known = np.ones((len(rows), 1)) / np.sqrt(len(rows))
     names, blocks = [], []
-    for term, places in matrix.model_spec.term_indices.items():
-        if str(term) == "1":
-            continue
-        new = X[:, list(places)]
+    for term, places in terms.places.items():
+        new = terms.X[:, places]
+        scale = max(float(np.abs(new).max(initial=0.0)), 1.0)
         new = new - known @ (known.T @ new)
         u, s, _ = np.linalg.svd(new, full_matrices=False)
-        block = u[:, s > 1e-9 * max(float(np.abs(X).max(initial=0.0)), 1.0)]
-        names.append(str(term).strip("`"))
+        block = u[:, s > 1e-9 * scale]
+        names.append(term.strip("`"))
         blocks.append(block)
         known = np.column_stack([known, block])
     if not names:
@@ -282,11 +278,16 @@ def _sorted(data: pd.DataFrame, shares: Floats, columns: list[str]) -> tuple[pd.
 
 def _sentence(table: pd.DataFrame, spread: pd.DataFrame, k: int) -> str:
     parts = [
-        f"{row['term']}: pseudo F {row['statistic']:.3f} on {row['df']} df, R2 "
-        f"{row['r_squared']:.3f}, p = {row['p_value']:.4f}"
+        f"{row['term']}: "
+        + (
+            f"pseudo F {row['statistic']:.3f} on {row['df']} df, R2 {row['r_squared']:.3f}, "
+            f"{p_text(row['p_value'])}"
+            if np.isfinite(row["p_value"])
+            else "no test"
+        )
         for row in table.head(k).to_dict("records")
     ]
     return (
         f"{table['method'].iloc[0]}, {table['n'].iloc[0]} subjects: {'; '.join(parts)}. "
-        f"Equal spread of the arms: p = {spread['p_value'].iloc[0]:.4f}."
+        f"Equal spread of the arms: {p_text(spread['p_value'].iloc[0])}."
     )

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import formulaic
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
@@ -22,9 +21,18 @@ from livertrack.endpoints._checks import (
     require_conf_level,
     require_unique,
 )
+from livertrack.endpoints._sentences import interval_text, p_text
+from livertrack.endpoints._terms import (
+    formula_columns,
+    model_terms,
+    require_full_rank,
+    right_side,
+)
 from livertrack.errors import DataError
 
 Floats = NDArray[np.float64]
+#: standard error of the log odds ratio of one standard deviation beyond which it does not exist
+_FLAT = 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +88,8 @@ def proportional_odds(
     statsmodels 0.15 ``OrderedModel``.
     """
     require_conf_level(conf_level)
-    right = formula.split("~", 1)[-1].strip()
-    variables = sorted(map(str, formulaic.Formula(right).required_variables))
+    right = right_side(formula)
+    variables = formula_columns(right, data)
     require_columns(data, [outcome, *variables])
     if "USUBJID" in data.columns:
         require_unique(data, ["USUBJID"])
@@ -94,7 +102,9 @@ def proportional_odds(
         msg = f"{outcome} has {len(levels)} level(s) among {len(kept)} subjects; odds need two"
         raise DataError(msg)
     code = np.asarray(pd.Categorical(kept[outcome], categories=levels).codes, dtype=int)
-    X, names, terms = _design(kept, right)
+    terms = model_terms(kept, right)
+    require_full_rank(terms, right)
+    X, names = terms.X, list(terms.names)
     centre = X.mean(axis=0)
     beta, cuts, covariance, loglik = _fit(code, X - centre, len(levels), names)
     k = len(names)
@@ -115,7 +125,7 @@ def proportional_odds(
     )  # fmt: skip
     share = np.bincount(code) / len(code)
     null = float((np.bincount(code) * np.log(share)).sum())
-    brant = _brant(code, X - centre, terms, len(levels))
+    brant = _brant(code, X - centre, terms.filled, len(levels))
     if len(levels) > 2 and brant["statistic"].isna().any():
         notes.append("no test of proportionality: a cut point cannot be fitted by itself")
     fit = pd.DataFrame(
@@ -146,25 +156,6 @@ def proportional_odds(
     )  # fmt: skip
 
 
-def _design(kept: pd.DataFrame, right: str) -> tuple[Floats, list[str], dict[str, list[int]]]:
-    used = kept.copy()
-    for column in used.columns[used.dtypes == "category"]:
-        used[column] = used[column].cat.remove_unused_categories()
-    matrix = formulaic.model_matrix(right, used, na_action="raise")
-    spec = matrix.model_spec
-    names = [str(name) for name in matrix.columns if name != "Intercept"]
-    terms = {
-        str(term): [names.index(str(spec.column_names[i])) for i in places]
-        for term, places in spec.term_indices.items()
-        if str(term) != "1" and len(places)
-    }
-    X = np.asarray(matrix[names], dtype=float)
-    if not names or np.linalg.matrix_rank(X - X.mean(axis=0)) < len(names):
-        msg = f"the columns of {right!r} do not vary or follow from each other; remove terms"
-        raise DataError(msg)
-    return X, names, terms
-
-
 def _fit(
     code: NDArray[np.int64], X: Floats, levels: int, names: list[str]
 ) -> tuple[Floats, Floats, Floats, float]:
@@ -179,7 +170,14 @@ def _fit(
     for _ in range(50):
         step = np.linalg.lstsq(hessian, -gradient, rcond=None)[0]
         if np.abs(step).max() < 1e-11 * (1 + np.abs(params).max()):
-            return params[:k], params[k:], np.asarray(np.linalg.inv(-hessian)), loglik
+            # on the flat ridge of a separated level the steps vanish and the errors do not
+            if np.linalg.matrix_rank(hessian, hermitian=True) < len(params):
+                break
+            covariance = np.asarray(np.linalg.inv(-hessian))
+            variance = np.diag(covariance)[:k] * scale**2
+            if not ((variance > 0) & (variance < _FLAT**2)).all():
+                break
+            return params[:k], params[k:], covariance, loglik
         size = 1.0
         trial = _derivatives(code, X, levels, params + step)
         while not trial[0] >= loglik - 1e-10 * abs(loglik) and size > 1e-6:
@@ -271,12 +269,14 @@ def _brant(
 
 def _sentence(table: pd.DataFrame, brant: pd.DataFrame, outcome: str, conf_level: float) -> str:
     parts: Sequence[str] = [
-        f"{row['term']}: odds ratio {row['odds_ratio']:.3f} ({conf_level:.0%} limits "
-        f"{row['odds_ratio_low']:.3f} to {row['odds_ratio_high']:.3f}, p = {row['p_value']:.4f})"
+        f"{row['term']}: odds ratio " + interval_text(
+            row["odds_ratio"], row["odds_ratio_low"], row["odds_ratio_high"],
+            conf_level=conf_level, p=row["p_value"],
+        )
         for row in table.to_dict("records")
-    ]
+    ]  # fmt: skip
     tail = (
-        f" Equal odds ratios at all cut points: p = {brant['p_value'].iloc[-1]:.4f}."
+        f" Equal odds ratios at all cut points: {p_text(brant['p_value'].iloc[-1])}."
         if len(brant)
         else ""
     )

@@ -17,6 +17,7 @@ from livertrack.endpoints._events import Floats, level_rows
 from livertrack.endpoints._negative_binomial import negative_binomial
 from livertrack.endpoints._partial_likelihood import PartialLikelihood, maximise
 from livertrack.endpoints._recurrences import Intervals, intervals
+from livertrack.endpoints._sentences import interval_text
 from livertrack.endpoints._strata import stratum_numbers
 from livertrack.endpoints._terms import formula_columns, model_terms, require_full_rank
 from livertrack.endpoints._two_by_two import compared_arms
@@ -360,14 +361,15 @@ def _crude(mine: dict[Any, Any], theirs: dict[Any, Any]) -> dict[Any, Any]:
 
 def _sentence(table: pd.DataFrame, rates: pd.DataFrame, conf_level: float) -> str:
     counts = "; ".join(
-        f"{row['arm']}: {row['events']} events in {row['n']} subjects, {row['rate']:.4g} per unit "
-        "of time"
+        f"{row['arm']}: {row['events']} events in {row['n']} subjects"
+        + (f", {row['rate']:.4g} per unit of time" if row["n"] else "")
         for row in rates.to_dict("records")
     )
     ratios = "; ".join(
-        f"{row['arm']} against {row['reference']}, {row['model']}: rate ratio "
-        f"{row['rate_ratio']:.3f} ({conf_level:.0%} limits {row['rate_ratio_low']:.3f} to "
-        f"{row['rate_ratio_high']:.3f}, p = {row['p_value']:.4f})"
+        f"{row['arm']} against {row['reference']}, {row['model']}: rate ratio " + interval_text(
+            row["rate_ratio"], row["rate_ratio_low"], row["rate_ratio_high"],
+            conf_level=conf_level, p=row["p_value"],
+        )
         for row in table.to_dict("records")
-    )
+    )  # fmt: skip
     return f"{counts}. {ratios or 'No arm to compare'}."

@@ -12,6 +12,7 @@ from scipy import stats
 
 from livertrack._results import Result
 from livertrack.endpoints._checks import numeric, require_columns, require_conf_level
+from livertrack.endpoints._sentences import interval_text, number_text
 from livertrack.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -152,12 +153,13 @@ def _quantities(
 def _sentence(table: pd.DataFrame, coverage: float, conf_level: float) -> str:
     wide = table.set_index(["quantity", "parameter"])
     parts = [
-        f"{row['parameter']}: repeatability coefficient {row['estimate']:.4g} ({conf_level:.0%} "
-        f"limits {row['conf_low']:.4g} to {row['conf_high']:.4g}), smallest real change "
-        f"{wide.loc[('smallest_real_change', row['parameter']), 'estimate']:.4g} "
-        f"({row['n']} subjects)"
+        f"{row['parameter']}: repeatability coefficient " + interval_text(
+            row["estimate"], row["conf_low"], row["conf_high"], conf_level=conf_level, form=".4g"
+        ) + ", smallest real change "
+        + number_text(wide.loc[("smallest_real_change", row["parameter"]), "estimate"])
+        + f" ({row['n']} subjects)"
         for row in table[table["quantity"] == "repeatability_coefficient"].to_dict("records")
-    ]
+    ]  # fmt: skip
     return (
         f"Two measurements of an unchanged subject differ in {coverage:.0%} of cases by less than "
         f"the repeatability coefficient. {'; '.join(parts)}."

@@ -15,6 +15,7 @@ from livertrack._results import Result
 from livertrack.endpoints import _score_intervals as score
 from livertrack.endpoints import _stratified as strat
 from livertrack.endpoints._checks import require_conf_level
+from livertrack.endpoints._sentences import interval_text
 from livertrack.endpoints._two_by_two import Counts, Missing, compared_arms, counts, responses
 from livertrack.endpoints.cmh import CMH, cmh_test
 from livertrack.endpoints.responder_criteria import (
@@ -262,6 +263,13 @@ def _compare(
         else:
             numbers = _row(float("nan"), float("nan"), float("nan"))
             notes.append(f"{level}: {n1:.0f} subjects against {n0:.0f}; nothing to compare")
+        if len(t.n1) and np.isnan([numbers["estimate"], numbers["conf_low"]]).any():
+            notes.append(
+                f"{level}: no limits of the {measure}; {x1:.0f} of {n1:.0f} respond against "
+                f"{x0:.0f} of {n0:.0f}"
+            )
+        elif len(t.n1) and np.isnan(numbers["p_value"]):
+            notes.append(f"{level}: no test; nobody or everybody responds in both arms")
         rows.append(
             {
                 "arm": level, "reference": reference, **numbers,
@@ -346,10 +354,12 @@ def _sentence(table: pd.DataFrame, measure: str, conf_level: float) -> str:
     for row in table.to_dict("records"):
         sizes = ("estimate", "conf_low", "conf_high")
         scale, unit = (100, " percentage points") if measure == "risk difference" else (1, "")
-        number, low, high = (f"{scale * row[name]:.3g}" for name in sizes)
+        shown = interval_text(
+            *(scale * row[name] for name in sizes), conf_level=conf_level, p=row["p_value"],
+            form=".3g", unit=unit,
+        )  # fmt: skip
         parts.append(
             f"{row['arm']} {row['responders_arm']}/{row['n_arm']} against {row['reference']} "
-            f"{row['responders_ref']}/{row['n_ref']}: {measure} {number}{unit} "
-            f"({conf_level:.0%} limits {low} to {high}, p = {row['p_value']:.4f})"
+            f"{row['responders_ref']}/{row['n_ref']}: {measure} {shown}"
         )
     return "; ".join(parts) + "." if parts else f"No arm to compare ({measure})."

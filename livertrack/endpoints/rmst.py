@@ -13,11 +13,13 @@ from livertrack._results import Result
 from livertrack.endpoints._checks import ordered_levels, require_conf_level, require_level
 from livertrack.endpoints._events import (
     Floats,
+    empty_arms,
     event_times,
     level_rows,
     risk_table,
     survival_and_greenwood,
 )
+from livertrack.endpoints._sentences import interval_text
 from livertrack.errors import UsageError
 
 
@@ -71,6 +73,8 @@ def rmst(
     Variance: sum over event times t <= tau of A(t)^2 d / (n (n - d)), A(t) the area from t to
     tau; a time at which everybody left had the event adds nothing.
     An arm whose follow-up ends, censored, before ``tau`` has no restricted mean: NaN and a note.
+    An arm with one subject, or in which nobody (or everybody) differs before ``tau``, has a mean
+    but no standard error: NaN and a note, where R gives 0.
     Positive difference: longer free of the event than ``reference``.
     Source: Karrison (1987); Uno et al. (2014).
     Checked against: R survival 3.5 ``print(survfit, rmean = tau)`` (tests/reference/survival.R).
@@ -82,7 +86,7 @@ def rmst(
     known = event_times(data, time=time, censor=censor, columns=[arm])
     require_level(known.data, arm, reference, what="reference")
     z = float(stats.norm.ppf((1 + conf_level) / 2))
-    rows, notes = [], list(known.notes)
+    rows, notes = [], [*known.notes, *empty_arms(known.data[arm])]
     for level in ordered_levels(known.data[arm]):
         mine = level_rows(known.data[arm], level)
         estimate, error = _area(known.time[mine], known.event[mine], tau)
@@ -90,12 +94,19 @@ def rmst(
             notes.append(
                 f"{level}: follow-up ends at {known.time[mine].max():g}, before tau = {tau:g}"
             )
+        events = int((known.event & mine & (known.time <= tau)).sum())
+        if mine.sum() == 1:
+            error = float("nan")
+            notes.append(f"{level}: one subject, no standard error")
+        elif error == 0:
+            # nothing was seen to vary; a standard error of 0 would be a claim
+            error = float("nan")
+            notes.append(f"{level}: {events} event(s) before tau = {tau:g}, no standard error")
         rows.append(
             {
                 "arm": level, "estimate": estimate, "std_error": error,
                 "conf_low": estimate - z * error, "conf_high": estimate + z * error,
-                "n": int(mine.sum()),
-                "events": int((known.event & mine & (known.time <= tau)).sum()),
+                "n": int(mine.sum()), "events": events,
                 "tau": float(tau), "method": "area under Kaplan-Meier, Greenwood-type variance",
             }
         )  # fmt: skip
@@ -179,8 +190,10 @@ def _sentence(contrasts: pd.DataFrame, tau: float, conf_level: float) -> str:
     if shown.empty:
         return f"Restricted mean survival time up to {tau:g}: no arm to compare."
     parts = [
-        f"{row['arm']} minus {row['reference']}: {row['estimate']:.4g} ({conf_level:.0%} limits "
-        f"{row['conf_low']:.4g} to {row['conf_high']:.4g}, p = {row['p_value']:.4f})"
+        f"{row['arm']} minus {row['reference']}: " + interval_text(
+            row["estimate"], row["conf_low"], row["conf_high"], conf_level=conf_level,
+            p=row["p_value"], form=".4g",
+        )
         for row in shown.to_dict("records")
-    ]
+    ]  # fmt: skip
     return f"Difference in restricted mean survival time up to {tau:g}: " + "; ".join(parts) + "."

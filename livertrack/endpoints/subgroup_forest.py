@@ -21,6 +21,7 @@ from livertrack.endpoints._checks import (
     require_unique,
 )
 from livertrack.endpoints._events import event_times
+from livertrack.endpoints._sentences import p_text
 from livertrack.endpoints.cox import cox
 from livertrack.endpoints.responders import risk_difference
 from livertrack.errors import DataError, UsageError
@@ -115,7 +116,9 @@ def subgroup_forest(
         for name, label, part in parts:
             numbers = compare(part, conf_level)
             if np.isnan(numbers["estimate"]):
-                notes.append(f"{level}, {name} {label}: no estimate".replace("  ", " "))
+                notes.append(f"{level}, {name} {label}".strip() + ": no estimate")
+            elif np.isnan(numbers["p_value"]):
+                notes.append(f"{level}, {name} {label}".strip() + ": no variation, no test")
             rows.append(
                 {
                     "subgroup": name, "level": label, "arm": level, "reference": reference,
@@ -128,10 +131,12 @@ def subgroup_forest(
             used = pair.dropna(subset=[name])
             used = used.assign(G_=used[name].astype(str))
             tests.append({"subgroup": name, "arm": level, **_INTERACTION[effect](used)})
+            if np.isnan(tests[-1]["p_value"]):
+                notes.append(f"{level}, {name}: no test of interaction; no two usable levels")
     table = pd.DataFrame(rows)
     interactions = pd.DataFrame(tests)
     shown = ", ".join(
-        f"{r['arm']} by {r['subgroup']} p = {r['p_value']:.4f}"
+        f"{r['arm']} by {r['subgroup']} {p_text(r['p_value'])}"
         for r in interactions.to_dict("records")
     )
     return SubgroupForest(
@@ -168,7 +173,9 @@ def _mean_difference(part: pd.DataFrame, conf_level: float) -> dict[str, float]:
     error = float(np.sqrt(pooled * (1 / len(a) + 1 / len(b))))
     estimate = float(a.mean() - b.mean())
     half = float(stats.t.ppf((1 + conf_level) / 2, df)) * error
-    p = float(2 * stats.t.sf(abs(estimate / error), df)) if error > 0 else float("nan")
+    if error <= 1e-12 * float(np.abs(y).max()):  # nothing but rounding
+        return {**_NOTHING, "estimate": estimate}
+    p = float(2 * stats.t.sf(abs(estimate / error), df))
     return {
         "estimate": estimate, "std_error": error, "conf_low": estimate - half,
         "conf_high": estimate + half, "p_value": p,

@@ -18,6 +18,7 @@ from livertrack.endpoints._checks import (
     require_conf_level,
     require_unique,
 )
+from livertrack.endpoints._sentences import interval_text
 from livertrack.errors import DataError, UsageError
 
 
@@ -99,6 +100,8 @@ def weighted_kappa(
     numbers = _kappa(cells, weights, conf_level)
     if np.isnan(numbers["estimate"]):
         notes.append("no kappa: both raters gave every subject the same score")
+    elif np.isnan([numbers["conf_low"], numbers["p_value"]]).any():
+        notes.append(f"no limits or test of kappa: {len(kept)} subject(s), or a constant rater")
     n = len(kept)
     table = pd.DataFrame(
         [
@@ -117,8 +120,10 @@ def weighted_kappa(
     )
     text = (
         f"Kappa ({weights} weights) of {rater_1} and {rater_2} on {n} subjects: "
-        f"{numbers['estimate']:.3f} ({conf_level:.0%} limits {numbers['conf_low']:.3f} to "
-        f"{numbers['conf_high']:.3f}); {np.trace(cells) / n:.0%} of scores are equal."
+        + interval_text(
+            numbers["estimate"], numbers["conf_low"], numbers["conf_high"], conf_level=conf_level
+        )
+        + f"; {np.trace(cells) / n:.0%} of scores are equal."
     )
     return WeightedKappa(
         table=table,
@@ -137,11 +142,13 @@ def _kappa(cells: np.ndarray, weights: str, conf_level: float) -> dict[str, floa
     seen = (cells.sum(axis=0) > 0) | (cells.sum(axis=1) > 0)
     if seen.sum() < 2:
         return dict.fromkeys(names, float("nan"))
-    fitted = cohens_kappa(cells, wt=None if weights == "none" else weights)
     with np.errstate(divide="ignore", invalid="ignore"):
+        fitted = cohens_kappa(cells, wt=None if weights == "none" else weights)
         estimate, error = float(fitted.kappa), float(np.sqrt(max(fitted.var_kappa, 0.0)))
-        null = float(np.sqrt(fitted.var_kappa0))
-        statistic = estimate / null if null > 0 else float("nan")
+        null = float(np.sqrt(max(fitted.var_kappa0, 0.0)))
+        statistic = estimate / null if null > 1e-12 else float("nan")
+    if cells.sum() < 2 or (error < 1e-12 and estimate < 1):
+        error = statistic = float("nan")  # one subject, or raters that never vary
     z = float(stats.norm.ppf((1 + conf_level) / 2))
     p = float(2 * stats.norm.sf(abs(statistic)))
     return dict(

@@ -19,6 +19,7 @@ from livertrack.endpoints._checks import (
     require_unique,
 )
 from livertrack.endpoints._events import is_event
+from livertrack.endpoints._sentences import interval_text
 from livertrack.endpoints._strata import stratum_numbers
 from livertrack.endpoints._two_by_two import compared_arms
 from livertrack.errors import DataError, UsageError
@@ -112,8 +113,9 @@ def win_ratio(
     at the same time: the censored subject wins; otherwise nobody knows, a tie.
     Limits: U-statistic covariance of wins and losses, on the log scale; of the net benefit, on
     the inverse hyperbolic tangent, which is half the log win odds, so that both tests agree.
-    No loss (or no win) gives an infinite (or zero) ratio with NaN limits; only ties give NaN;
-    fewer than two subjects in an arm give NaN limits.
+    No loss (or no win) gives an infinite (or zero) ratio with NaN limits; only ties give NaN,
+    and so does every measure when no outcome of any pair is known; fewer than two subjects in an
+    arm give NaN limits.
     Source: Pocock et al. (2012); Bebu and Lachin (2016); Buyse (2010); Dong et al. (2018, strata;
     2020, odds).
     Checked against: explicit loops over pairs in R 4.2 (tests/reference/win_ratio.R); a single
@@ -148,7 +150,12 @@ def win_ratio(
         n = {"n_arm": int(mine.sum()), "n_ref": int(theirs.sum())}
         if not pairs:
             notes.append(f"{level}: no pair with {reference}")
-        summaries = _summaries([sign for sign, _ in pairs], z)
+        unknown = bool(pairs) and all(
+            step[3] == sign.size for sign, steps_of in pairs for step in steps_of
+        )
+        if unknown:
+            notes.append(f"{level}: no pair with {reference} has a value of both of any outcome")
+        summaries = _summaries([] if unknown else [sign for sign, _ in pairs], z)
         for measure, numbers in summaries.items():
             rows.append(
                 {
@@ -156,7 +163,7 @@ def win_ratio(
                     "method": "U-statistic covariance" + (", stratified" if by else ""),
                 }
             )  # fmt: skip
-        if pairs and np.isnan(summaries["win_ratio"]["conf_low"]):
+        if pairs and not unknown and np.isnan(summaries["win_ratio"]["conf_low"]):
             notes.append(
                 f"{level}: no limits; wins or losses are absent, or one subject in an arm"
             )
@@ -304,8 +311,10 @@ def _steps(
 def _sentence(table: pd.DataFrame, conf_level: float) -> str:
     parts = [
         f"{row['arm']} against {row['reference']}: {row['measure'].replace('_', ' ')} "
-        f"{row['estimate']:.3f} ({conf_level:.0%} limits {row['conf_low']:.3f} to "
-        f"{row['conf_high']:.3f}, p = {row['p_value']:.4f})"
+        + interval_text(
+            row["estimate"], row["conf_low"], row["conf_high"], conf_level=conf_level,
+            p=row["p_value"],
+        )
         for row in table.to_dict("records")
-    ]
+    ]  # fmt: skip
     return "; ".join(parts) + "." if parts else "No arm to compare."

@@ -80,11 +80,14 @@ def test_swapping_arms_negates_the_adjusted_difference() -> None:
 @pytest.mark.parametrize(
     ("data", "match"),
     [
-        (trial().assign(RESP=1.0), "all responses are equal"),
-        (trial().assign(RESP=lambda d: (d["TRT01P"] == "A") * 1.0), "all responses are equal"),
+        (trial().assign(RESP=1.0), "nobody or everybody responds"),
+        (
+            trial().assign(RESP=lambda d: (d["TRT01P"] == "A") * 1.0),
+            "nobody or everybody responds",
+        ),
         (trial().assign(BASE=1.0), "do not vary"),
         (trial().assign(RESP=lambda d: (d["BASE"] > 0) * 1.0), "separated"),
-        (trial().assign(RESP=np.nan), "no subject"),
+        (trial().assign(RESP=np.nan), "nobody or everybody responds in B \\(0 of 0\\)"),
     ],
     ids=["all events", "one arm responds", "flat covariate", "separation", "all missing"],
 )

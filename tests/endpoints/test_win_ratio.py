@@ -150,7 +150,8 @@ def test_a_missing_value_ties_at_its_step_and_is_counted() -> None:
         data.assign(DT=np.nan, STAGE=np.nan), hierarchy=HIERARCHY, reference="B"
     )
     assert np.isnan(measures(all_missing).loc["win_ratio", "estimate"])
-    assert measures(all_missing).loc["net_benefit", "estimate"] == 0
+    assert np.isnan(measures(all_missing).loc["net_benefit", "estimate"])
+    assert "no pair with B has a value" in all_missing.notes[0]
 
 
 def test_no_loss_is_an_infinite_ratio_without_limits() -> None:
