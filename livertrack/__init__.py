@@ -28,6 +28,8 @@ _EXPORTS = {
     "separation": "livertrack.endpoints.separation",
     "compare_separation": "livertrack.endpoints.compare_separation",
     "change_pathways": "livertrack.endpoints.change_pathways",
+    "null_transitions": "livertrack.endpoints.change_pathways",
+    "beyond_noise": "livertrack.endpoints.beyond_noise",
     "biopsy_prediction": "livertrack.endpoints.biopsy_prediction",
     "cross_validate": "livertrack.endpoints.cross_validation",
     "Tabular": "livertrack.endpoints.cross_validation",

@@ -15,7 +15,6 @@ from livertrack.endpoints._pathways_levels import Level, column_means
 from livertrack.endpoints._permutation import MaxT
 from livertrack.endpoints._permutation_trend import TrendTest
 from livertrack.endpoints._welch import WelchStatistics, welch, welch_limits
-from livertrack.endpoints.multiplicity import adjust_pvalues
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,24 @@ def spread(values: np.ndarray, tested: np.ndarray) -> np.ndarray:
     return out
 
 
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values; nothing missing."""
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    return adjusted
+
+
+def false_discovery(p: np.ndarray) -> np.ndarray:
+    """Benjamini and Hochberg's adjusted p-values; NaN stays NaN and does not count."""
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(-p[known], kind="stable")]
+    adjusted = np.full(len(p), np.nan)
+    steps = p[order] * len(known) / np.arange(len(known), 0, -1)
+    adjusted[order] = np.minimum(np.minimum.accumulate(steps), 1) if len(known) else steps
+    return adjusted
+
+
 def global_table(test: MaxT, reference: str) -> pd.DataFrame:
     """Tests of "any pathway differs", per arm and adjusted over arms by Holm's method."""
     rows = []
@@ -98,7 +115,7 @@ def global_table(test: MaxT, reference: str) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     frame.insert(5, "p_adjusted", np.nan)
     for _, part in frame.dropna(subset=["p_value"]).groupby("statistic_name"):
-        frame.loc[part.index, "p_adjusted"] = np.asarray(adjust_pvalues(part["p_value"], "holm"))
+        frame.loc[part.index, "p_adjusted"] = holm(part["p_value"].to_numpy())
     return frame
 
 
@@ -141,7 +158,7 @@ def trend_table(
         )  # fmt: skip
         parts.append(frame)
     frame = pd.concat(parts, ignore_index=True)
-    frame["q_value"] = np.asarray(adjust_pvalues(frame["p_value"].to_numpy(), "BH"))
+    frame["q_value"] = false_discovery(frame["p_value"].to_numpy())
     return frame
 
 

@@ -19,6 +19,7 @@ from livertrack.endpoints._pathways_net import mean_matrices, net_change
 from livertrack.endpoints._pathways_noise import aligned_null, null_transitions
 from livertrack.endpoints._pathways_rows import (
     Facts,
+    false_discovery,
     global_table,
     levels_table,
     trend_global,
@@ -27,7 +28,6 @@ from livertrack.endpoints._pathways_rows import (
 from livertrack.endpoints._pathways_text import notes_of, sentence
 from livertrack.endpoints._permutation import Alternative, max_t_test
 from livertrack.endpoints._permutation_trend import trend_test
-from livertrack.endpoints.multiplicity import adjust_pvalues
 from livertrack.errors import DataError, UsageError
 
 __all__ = ["ChangePathways", "change_pathways", "null_transitions"]
@@ -213,7 +213,7 @@ def change_pathways(
     rows = rows.assign(prevalence=prevalence, tested=tested)
     facts = Facts(every, values, rows, test, reference, conf_level, alternative, given)
     table = pd.concat([facts.arm_rows(number) for number in range(len(arms))], ignore_index=True)
-    table["q_value"] = np.asarray(adjust_pvalues(table["p_value"].to_numpy(), "BH"))
+    table["q_value"] = false_discovery(table["p_value"].to_numpy())
     method = _PLAIN if given is None else _ADJUSTED
     table["method"] = method
     overall = global_table(test, reference)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from livertrack._files import whole_file
 from livertrack.imaging.correspondence import register
 from livertrack.imaging.scan import Scan
 
@@ -65,6 +68,13 @@ class Template:
         if len(voxels) > MOST_VOXELS:
             voxels = voxels[np.linspace(0, len(voxels) - 1, MOST_VOXELS).astype(int)]
         return cls(flat, cells, voxels)
+
+    def write(self, path: str | Path) -> None:
+        """Write the cells as NIfTI, on the grid of the template."""
+        image = nib.Nifti1Image(self.cells, self.scan.affine)
+        image.header.set_xyzt_units("mm")
+        with whole_file(path) as temporary:
+            nib.save(image, temporary)
 
     def place(self, baseline: Scan) -> Placement:
         """Find the template's voxels in a baseline liver."""

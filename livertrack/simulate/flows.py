@@ -19,7 +19,7 @@ from livertrack.errors import UsageError
 from livertrack.simulate import tissue
 from livertrack.simulate.cohort import arm_doses, cohort_severity, draw_cohort
 from livertrack.simulate.severity import Severity
-from livertrack.simulate.states import subject_rates
+from livertrack.simulate.states import SEVERITY, subject_rates
 
 Array = NDArray[np.float64]
 
@@ -257,12 +257,14 @@ def _labelling(strength: Array, drift: Array, words: Array) -> Array:
 def _rates(severities: Sequence[Severity], doses: Array, effect: float, time: float) -> Array:
     """Share of each state that turns into each other (subjects, states, states)."""
     out = np.zeros((len(severities), tissue.N_STATES, tissue.N_STATES))
-    for number, (severity, dose) in enumerate(zip(severities, doses, strict=True)):
-        rates = subject_rates(
-            dose=float(dose), effect=effect, elapsed=time, response=severity.response
-        )
+    response = np.array([severity.response for severity in severities])
+    for dose in np.unique(doses):
+        rows = np.flatnonzero(doses == dose)
+        rates = subject_rates(dose=float(dose), effect=effect, elapsed=time, response=1.0)
         for (source, target), rate in rates.items():
-            out[number, source - 1, target - 1] = rate
+            better = SEVERITY[target] < SEVERITY[source]
+            factor = response[rows] if better else 1 / response[rows]
+            out[rows, source - 1, target - 1] = rate * factor
     total = out.sum(axis=2, keepdims=True)
     out /= np.maximum(1.0, total / 0.95)
     kept = 1 - out.sum(axis=2)
