@@ -110,6 +110,14 @@ def test_strategies_on_a_worked_example() -> None:
     np.testing.assert_allclose(assumed_mean("CIR", own, reference, 0), reference)
 
 
+@pytest.mark.parametrize("assumption", ["MAR", "JR", "CR", "CIR", "LMCF"])
+def test_without_an_event_every_assumption_is_the_own_arm(assumption: str) -> None:
+    """Copy reference too: a hole in the record of a subject who stays is missing at random."""
+    own, reference = np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.5, 0.7])
+    np.testing.assert_array_equal(assumed_mean(assumption, own, reference, 3), own)
+    assert assumed_covariance(assumption, np.eye(3), 2 * np.eye(3), 3)[0, 0] == 1
+
+
 def test_joined_covariance_keeps_both_halves() -> None:
     """Own covariance before the event, the reference's regression and remainder after it."""
     rng = np.random.default_rng(1)
@@ -208,6 +216,166 @@ def test_events_decide_who_jumps(data: pd.DataFrame) -> None:
     assert kept.settings["n_hidden"] == 1
 
 
+def handled(data: pd.DataFrame, rows: list[tuple[object, ...]], **options: object) -> object:
+    """Conditional-mean imputation with events (subject, visit, strategy, assumption, value)."""
+    names = ["USUBJID", "AVISIT", "STRATEGY", "ASSUMPTION", "VALUE"]
+    events = pd.DataFrame([(*row, *[None] * (5 - len(row))) for row in rows], columns=names)
+    return lt.impute(
+        data, reference="Placebo", events=events.astype({"VALUE": float}),
+        draws="conditional-mean", **options,
+    )  # fmt: skip
+
+
+def record(imputation: object, person: str) -> np.ndarray:
+    completed = imputation.completed()  # type: ignore[attr-defined]
+    return completed.loc[completed["USUBJID"] == person, "CHG"].to_numpy(float)
+
+
+def test_treatment_policy_keeps_what_was_observed(data: pd.DataFrame) -> None:
+    full = data.fillna({"CHG": 0.3})
+    observed = full.loc[full["USUBJID"] == "S001", "CHG"].to_numpy()
+    for assumption in ("MAR", "JR", "CIR"):
+        found = handled(full, [("S001", "Week 12", "treatment-policy", assumption)])
+        np.testing.assert_array_equal(record(found, "S001"), observed)
+        assert found.settings["n_hidden"] == (0 if assumption == "MAR" else 2)
+        assert found.settings["n_imputed"] == 0
+
+
+def test_hypothetical_removes_and_imputes_under_the_assumption(data: pd.DataFrame) -> None:
+    full = data.fillna({"CHG": 0.3})
+    observed = full.loc[full["USUBJID"] == "S001", "CHG"].to_numpy()
+    found = {
+        a: handled(full, [("S001", "Week 12", "hypothetical", a)]) for a in ("MAR", "JR")
+    }  # fmt: skip
+    for one in found.values():
+        assert one.settings["n_imputed"] == one.settings["n_removed"] == 2
+        assert record(one, "S001")[0] == observed[0]
+        assert (record(one, "S001")[1:] != observed[1:]).all()
+    # as if the records had never been made
+    gone = full.assign(
+        CHG=full["CHG"].where((full["USUBJID"] != "S001") | (full["AVISIT"] == "Week 4"))
+    )
+    for assumption, one in found.items():
+        same = lt.impute(gone, reference="Placebo", strategy=assumption, draws="conditional-mean")
+        np.testing.assert_allclose(record(one, "S001"), record(same, "S001"), rtol=1e-9)
+
+
+def test_composite_gives_the_value_stated_and_keeps_it_from_the_model(
+    data: pd.DataFrame,
+) -> None:
+    found = handled(data, [("S001", "Week 12", "composite", None, 9.5)])
+    np.testing.assert_array_equal(record(found, "S001")[1:], [9.5, 9.5])
+    assert found.settings["n_replaced"] == 2
+    without = data.assign(
+        CHG=data["CHG"].where((data["USUBJID"] != "S001") | (data["AVISIT"] == "Week 4"))
+    )
+    fit = lt.mmrm(without, MODEL)
+    np.testing.assert_allclose(found.model.fit.loglik, fit.loglik, rtol=1e-10)
+    assert not found.grid.query("USUBJID == 'S001'")["IMPUTED"].any()
+
+
+def test_while_on_treatment_carries_the_last_record_before_the_event(data: pd.DataFrame) -> None:
+    full = data.fillna({"CHG": 0.3})
+    observed = full.loc[full["USUBJID"] == "S001", "CHG"].to_numpy()
+    found = handled(full, [("S001", "Week 24", "while-on-treatment")])
+    np.testing.assert_array_equal(record(found, "S001"), [observed[0], observed[1], observed[1]])
+    early = handled(full, [("S001", "Week 4", "while-on-treatment")])
+    assert early.settings["n_imputed"] == 3
+    assert "1 subject(s) without a record before the event" in early.notes[-1]
+
+
+def test_several_events_of_a_subject_are_handled_together(data: pd.DataFrame) -> None:
+    """Jump to reference from week 12 on; from week 24 on the record is removed."""
+    full = data.fillna({"CHG": 0.3})
+    both = handled(
+        full,
+        [("S001", "Week 24", "hypothetical"), ("S001", "Week 12", "treatment-policy", "JR")],
+    )
+    gone = full.assign(
+        CHG=full["CHG"].where((full["USUBJID"] != "S001") | (full["AVISIT"] != "Week 24"))
+    )
+    jump = handled(gone, [("S001", "Week 12", "JR")])
+    np.testing.assert_allclose(record(both, "S001"), record(jump, "S001"), rtol=1e-9)
+    final = handled(
+        full, [("S001", "Week 12", "hypothetical"), ("S001", "Week 24", "composite", None, 4.0)]
+    )
+    assert record(final, "S001")[2] == 4.0
+    assert final.settings["n_imputed"] == 1
+
+
+def test_the_events_are_counted_by_arm(data: pd.DataFrame) -> None:
+    full = data.fillna({"CHG": 0.3})
+    events = pd.DataFrame(
+        {
+            "USUBJID": ["S001", "S003", "S002", "nobody"],
+            "AVISIT": ["Week 12", "Week 24", "Week 24", "Week 4"],
+            "STRATEGY": ["treatment-policy", "treatment-policy", "hypothetical", "hypothetical"],
+            "ASSUMPTION": ["CIR", "CIR", "MAR", "MAR"],
+            "EVENT": ["Stopped drug", "Stopped drug", "Rescue", "Rescue"],
+        }
+    )
+    result = lt.impute(full, reference="Placebo", events=events, draws="conditional-mean")
+    table = result.analyse().intercurrent.set_index(["event", "TRT01P"])
+    assert table.loc[("Stopped drug", "Active"), "n_subjects"] == 2
+    assert table.loc[("Stopped drug", "Active"), "n_observed"] == 3
+    assert table.loc[("Stopped drug", "Placebo"), "n_subjects"] == 0
+    assert table.loc[("Rescue", "Placebo"), "n_subjects"] == 1
+    shuffled = lt.impute(
+        full, reference="Placebo", events=events.sample(frac=1, random_state=2),
+        draws="conditional-mean",
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(shuffled.analyse().table, result.analyse().table)
+    pd.testing.assert_frame_equal(
+        shuffled.handling.summary, result.handling.summary, check_exact=True
+    )
+
+
+def test_later_records_inform_the_missing_one_before_them(data: pd.DataFrame) -> None:
+    """Seen again after an event: the visit missed in between leans towards what was seen."""
+    full = data.fillna({"CHG": 0.3})
+    at = full["USUBJID"].eq("S001")
+    low, high = (
+        handled(
+            full.assign(CHG=full["CHG"].mask(at & full["AVISIT"].eq("Week 12"))
+                        .mask(at & full["AVISIT"].eq("Week 24"), last)),
+            [("S001", "Week 12", "treatment-policy", "JR")],
+        )
+        for last in (-3.0, 3.0)
+    )  # fmt: skip
+    assert record(high, "S001")[1] > record(low, "S001")[1] + 1
+    # the model itself has not seen it
+    np.testing.assert_allclose(high.model.fit.beta, low.model.fit.beta, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "words"),
+    [
+        ([("S001", "Week 12", "principal-stratum")], lt.UsageError, "model of the stratum"),
+        ([("S001", "Week 12", "composite")], lt.DataError, "without a VALUE"),
+        ([("S001", "Week 12", "JR", "CIR")], lt.UsageError, "'JR' with assumption 'CIR'"),
+        ([("S001", "Week 12", "hypothetical", "J2R")], lt.UsageError, "'J2R'"),
+        ([("S001", "Week 12", "JR"), ("S001", "Week 12", "CIR")], lt.DataError, "contradict"),
+        ([("S001", "Week 12", "composite", None, 1.0),
+          ("S001", "Week 12", "while-on-treatment")], lt.DataError, "contradict"),
+        ([("S001", "Week 99", "JR")], lt.DataError, "1 row"),
+    ],
+)  # fmt: skip
+def test_events_that_cannot_be_handled_are_errors(
+    data: pd.DataFrame, rows: list[tuple[object, ...]], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        handled(data, rows)
+    assert "S001" not in str(caught.value)
+
+
+def test_no_subject_with_an_event_is_dropout_at_random(data: pd.DataFrame) -> None:
+    empty = pd.DataFrame({"USUBJID": [], "AVISIT": [], "STRATEGY": []})
+    found = lt.impute(data, reference="Placebo", events=empty, draws="conditional-mean")
+    mar = lt.impute(data, reference="Placebo", draws="conditional-mean")
+    np.testing.assert_array_equal(found.sets, mar.sets)
+    assert found.analyse().intercurrent.empty
+
+
 def test_subject_without_any_record_is_imputed(data: pd.DataFrame) -> None:
     gone = data.assign(CHG=data["CHG"].where(data["USUBJID"] != "S001"))
     imputation = lt.impute(gone, reference="Placebo", draws="conditional-mean", strategy="JR")
@@ -243,6 +411,49 @@ def test_tipping_point_is_the_first_delta_without_significance(data: pd.DataFram
     assert (at[at.index < tip["tipping_delta"]] < 0.05).all()
     again = ard_result(result.to_ard())
     np.testing.assert_array_equal(again.table["p_value"], table["p_value"])
+
+
+def test_the_exact_tipping_point_has_p_at_the_level(data: pd.DataFrame) -> None:
+    for options in ({"n_imputations": 10, "seed": 1}, {"draws": "conditional-mean"}):
+        imputation = lt.impute(data, reference="Placebo", strategy="CIR", **options)
+        tip = imputation.tipping_point([0, 2, 4, 6, 8]).tipping.iloc[0]
+        assert tip["tipping_delta"] - 2 < tip["tipping_exact"] < tip["tipping_delta"]
+        table = imputation.analyse(delta=tip["tipping_exact"]).table
+        assert table["p_value"].iloc[-1] == pytest.approx(0.05, abs=1e-7)
+
+
+def test_deltas_of_both_arms_are_those_of_analyse(data: pd.DataFrame) -> None:
+    for options in ({"n_imputations": 6, "seed": 1}, {"draws": "conditional-mean"}):
+        imputation = lt.impute(data, reference="Placebo", strategy="JR", **options)
+        found = imputation.tipping_point([0, 1.5], reference_deltas=[-1.0, 0.5])
+        assert len(found.table) == 2 * 3
+        row = found.table.query("delta == 1.5 and delta_reference == -1")
+        direct = imputation.analyse(delta={"Active": 1.5, "Placebo": -1.0}).table
+        for column in ("estimate", "std_error", "p_value"):
+            assert row[column].iloc[0] == pytest.approx(direct[column].iloc[-1], rel=1e-9)
+
+
+def test_adjusted_means_differ_by_the_contrast(data: pd.DataFrame) -> None:
+    for options in ({"n_imputations": 6, "seed": 1}, {"draws": "conditional-mean"}):
+        result = lt.impute(data, reference="Placebo", strategy="JR", **options).analyse()
+        wide = result.lsmeans.pivot_table(
+            index="AVISIT", columns="TRT01P", values="estimate", observed=True
+        )
+        np.testing.assert_allclose(
+            (wide["Active"] - wide["Placebo"])[VISITS], result.table["estimate"], atol=1e-12
+        )
+        assert result.lsmeans["n"].eq(30).all()
+        assert (result.lsmeans["std_error"] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("deltas", "words"),
+    [([], "empty"), ([float("nan")], "numbers"), ([0.0, float("inf")], "numbers")],
+)
+def test_deltas_must_be_numbers(data: pd.DataFrame, deltas: list[float], words: str) -> None:
+    imputation = lt.impute(data, reference="Placebo", draws="conditional-mean")
+    with pytest.raises(lt.UsageError, match=words):
+        imputation.tipping_point(deltas)
 
 
 @pytest.mark.parametrize(
