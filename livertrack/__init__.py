@@ -22,6 +22,7 @@ _EXPORTS = {
     "mmrm": "livertrack.endpoints.mmrm",
     "ancova": "livertrack.endpoints.ancova",
     "compare_covariances": "livertrack.endpoints.mmrm",
+    "mmrm_diagnostics": "livertrack.endpoints.mmrm_diagnostics",
     "impute": "livertrack.endpoints.imputation",
     "power": "livertrack.endpoints.power",
     # the imaging endpoints
@@ -35,6 +36,8 @@ _EXPORTS = {
     "Tabular": "livertrack.endpoints.cross_validation",
     "Combat": "livertrack.endpoints.combat",
     "Harmonised": "livertrack.endpoints.combat",
+    "prediction_interval": "livertrack.endpoints.prediction_interval",
+    "confounder_audit": "livertrack.endpoints.confounder_audit",
     # responders
     "risk_difference": "livertrack.endpoints.responders",
     "risk_ratio": "livertrack.endpoints.responders",

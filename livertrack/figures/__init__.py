@@ -4,8 +4,21 @@ from livertrack.figures._dispatch import model_figure, plot_result
 from livertrack.figures._palette import arm_style, type_colour, type_hatch, type_marker
 from livertrack.figures._style import figure_of, save_figure
 from livertrack.figures.agreement import bland_altman_plot
+from livertrack.figures.boundaries import boundary_plot
+from livertrack.figures.compared import comparison_panels
 from livertrack.figures.consort import consort
 from livertrack.figures.forest import estimates_by, forest
+from livertrack.figures.graph import hypothesis_graph
+from livertrack.figures.incidence import incidence_curves
+from livertrack.figures.lines import (
+    Line,
+    composition_lines,
+    line_forest,
+    max_t_lines,
+    odds_forest,
+    subgroup_lines,
+)
+from livertrack.figures.noise import real_change_panels
 from livertrack.figures.pathways import alluvial, pathway_matrix
 from livertrack.figures.prediction import (
     calibration_plot,
@@ -13,6 +26,7 @@ from livertrack.figures.prediction import (
     prediction_panels,
     roc_curves,
 )
+from livertrack.figures.shift import rater_heat_map, shift_heat_map
 from livertrack.figures.signatures import signature_trajectories
 from livertrack.figures.survival import kaplan_meier_curve
 from livertrack.figures.vocabulary import (
@@ -21,30 +35,45 @@ from livertrack.figures.vocabulary import (
     label_map,
     label_maps,
 )
+from livertrack.figures.wins import win_bars
 
 __all__ = [
+    "Line",
     "alluvial",
     "arm_style",
     "bland_altman_plot",
+    "boundary_plot",
     "calibration_plot",
+    "comparison_panels",
+    "composition_lines",
     "confusion_matrices",
     "consort",
     "estimates_by",
     "exemplar_patches",
     "figure_of",
     "forest",
+    "hypothesis_graph",
+    "incidence_curves",
     "intensity_profiles",
     "kaplan_meier_curve",
     "label_map",
     "label_maps",
+    "line_forest",
+    "max_t_lines",
     "model_figure",
+    "odds_forest",
     "pathway_matrix",
     "plot_result",
     "prediction_panels",
+    "rater_heat_map",
+    "real_change_panels",
     "roc_curves",
     "save_figure",
+    "shift_heat_map",
     "signature_trajectories",
+    "subgroup_lines",
     "type_colour",
     "type_hatch",
     "type_marker",
+    "win_bars",
 ]

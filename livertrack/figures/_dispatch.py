@@ -6,14 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from livertrack._views import frame_of
+from livertrack.endpoints.mmrm import Mmrm
+from livertrack.endpoints.mmrm_diagnostics import mmrm_diagnostics
 from livertrack.errors import UsageError
 from livertrack.figures.agreement import bland_altman_plot
 from livertrack.figures.consort import consort
+from livertrack.figures.diagnostics import mmrm_diagnostic_panels
 from livertrack.figures.forest import estimates_by, forest
 from livertrack.figures.pathways import pathway_matrix
 from livertrack.figures.prediction import prediction_panels
+from livertrack.figures.shift import rater_heat_map, shift_heat_map
 from livertrack.figures.signatures import signature_trajectories
 from livertrack.figures.survival import kaplan_meier_curve
+from livertrack.figures.tipping_point import tipping_point_plot
+from livertrack.figures.wins import win_bars
 
 
 def plot_result(result: Any, **options: Any) -> Any:
@@ -64,6 +70,13 @@ def _lsmeans(result: Any, **options: Any) -> Any:
     return estimates_by(frame, by=visit, arm=arm, **options)
 
 
+def _mmrm(result: Any, **options: Any) -> Any:
+    """Diagnostics of a fitted model; adjusted means of a comparison of arms."""
+    if isinstance(result, Mmrm):
+        return mmrm_diagnostic_panels(mmrm_diagnostics(result), **options)
+    return _lsmeans(result, **options)
+
+
 _FIGURES: dict[str, Callable[..., Any]] = {
     "separation": forest,
     "change_pathways": pathway_matrix,
@@ -71,7 +84,22 @@ _FIGURES: dict[str, Callable[..., Any]] = {
     "signature_summary": signature_trajectories,
     "kaplan_meier": kaplan_meier_curve,
     "ancova": _lsmeans,
-    "mmrm": _lsmeans,
+    "mmrm": _mmrm,
+    "mmrm_diagnostics": mmrm_diagnostic_panels,
+    "imputation": _lsmeans,
+    "tipping_point": tipping_point_plot,
     "bland_altman": bland_altman_plot,
     "biopsy_prediction": prediction_panels,
+    "compare_separation": lambda result, **options: comparison_panels([result], **options),
+    "max_t": max_t_lines,
+    "graphical_test": hypothesis_graph,
+    "cumulative_incidence": incidence_curves,
+    "win_ratio": win_bars,
+    "proportional_odds": odds_forest,
+    "shift_table": shift_heat_map,
+    "weighted_kappa": rater_heat_map,
+    "real_change": real_change_panels,
+    "composition_regression": composition_lines,
+    "subgroup_forest": subgroup_lines,
+    "group_sequential": boundary_plot,
 }
