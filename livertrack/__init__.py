@@ -31,6 +31,7 @@ _EXPORTS = {
     "change_pathways": "livertrack.endpoints.change_pathways",
     "null_transitions": "livertrack.endpoints.change_pathways",
     "beyond_noise": "livertrack.endpoints.beyond_noise",
+    "type_severity": "livertrack.endpoints.type_severity",
     "biopsy_prediction": "livertrack.endpoints.biopsy_prediction",
     "cross_validate": "livertrack.endpoints.cross_validation",
     "Tabular": "livertrack.endpoints.cross_validation",
