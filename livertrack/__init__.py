@@ -18,6 +18,7 @@ _EXPORTS = {
     "Plan": "livertrack.plan",
     "run_study": "livertrack.pipeline.run",
     "simulate_trial": "livertrack.simulate",
+    "fat_fraction": "livertrack.imaging.fat_water",
     # models
     "mmrm": "livertrack.endpoints.mmrm",
     "ancova": "livertrack.endpoints.ancova",

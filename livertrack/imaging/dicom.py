@@ -67,7 +67,7 @@ def open_dicom(path: Path, max_voxels: int) -> Header:
         first = _read_one(path)
         if is_segmentation(first):
             return open_segmentation(first, path, max_voxels)
-    return _volume(stack_at(path), path, max_voxels)
+    return stack_header(stack_at(path), path, max_voxels)
 
 
 def stack_at(path: Path) -> list[Frame]:
@@ -149,7 +149,7 @@ def _datasets(path: Path) -> Iterable[tuple[Path, Any]]:
             yield file, data
 
 
-def _volume(frames: Sequence[Frame], path: Path, max_voxels: int) -> Header:
+def stack_header(frames: Sequence[Frame], path: Path, max_voxels: int) -> Header:
     """Header of a stack, its slices in order."""
     ordered = sorted(frames, key=lambda frame: frame.height)
     first = ordered[0]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livertrack.imaging.dicom import is_dicom, open_dicom, series_files
+from livertrack.imaging.echoes import echo_files, open_map, split_map
 from livertrack.imaging.image_file import (
     MAX_VOXELS,
     TRUNCATED,
@@ -40,12 +41,14 @@ def read_header(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Header:
         The file is absent or not an image, claims more than ``max_voxels``, has other than
         three dimensions, a voxel size outside 0.05 to 50 mm, or fewer bytes than it claims.
     """
-    path = Path(path)
+    path, map_name = split_map(Path(path))
     if not path.exists():
         raise UnusableImage(
             "no such file", cure="correct the path in images.csv or restore the file",
             file=path.name,
         )  # fmt: skip
+    if map_name:
+        return checked(open_map(path, map_name, max_voxels))
     if is_dicom(path):
         return checked(open_dicom(path, max_voxels))
     if path.name.lower().endswith(NRRD_SUFFIXES):
@@ -69,7 +72,9 @@ def files_behind(path: str | Path) -> list[Path]:
 
     A DICOM file stands for its series: every DICOM file of its folder is given.
     """
-    path = Path(path)
+    path, map_name = split_map(Path(path))
+    if map_name:
+        return echo_files(path)
     if not path.exists():
         return []
     return series_files(path) if is_dicom(path) else [path]
