@@ -33,6 +33,7 @@ _EXPORTS = {
     "null_transitions": "livertrack.endpoints.change_pathways",
     "beyond_noise": "livertrack.endpoints.beyond_noise",
     "type_severity": "livertrack.endpoints.type_severity",
+    "trajectories": "livertrack.endpoints.trajectories",
     "biopsy_prediction": "livertrack.endpoints.biopsy_prediction",
     "cross_validate": "livertrack.endpoints.cross_validation",
     "Tabular": "livertrack.endpoints.cross_validation",

@@ -201,22 +201,23 @@ def split_vocabulary(n_types: int) -> Array:
 
 
 def signatures_of(adpath: pd.DataFrame) -> pd.DataFrame:
-    """Signature records of the whole liver from pathway records: their row and column sums."""
+    """Signature records of the whole liver: row sums (mean over visits) and column sums of flows."""
     whole = adpath[adpath["REGION"] == ""]
     keys = ["USUBJID", "TRT01P", "AVISIT", "AVISITN"]
     types = np.unique(whole[["FROMTYPE", "TOTYPE"]].to_numpy())
-    base = whole.groupby([*keys, "FROMTYPE"], observed=True)["AVAL"].sum()
+    start = whole.groupby([*keys, "FROMTYPE"], observed=True)["AVAL"].sum().reset_index()
     after = whole.groupby([*keys, "TOTYPE"], observed=True)["AVAL"].sum()
     index = pd.MultiIndex.from_tuples(
         [(*key, kind) for key in whole[keys].drop_duplicates().itertuples(index=False)
          for kind in types], names=[*keys, "TYPE"],
     )  # fmt: skip
-    frame = pd.DataFrame(
-        {
-            "BASE": base.rename_axis(index.names).reindex(index, fill_value=0.0),
-            "AVAL": after.rename_axis(index.names).reindex(index, fill_value=0.0),
-        }
-    ).reset_index()
+    frame = after.rename_axis(index.names).reindex(index, fill_value=0.0).reset_index()
+    # one baseline per subject, whatever the visit it is compared with
+    visits = whole.groupby("USUBJID")["AVISIT"].nunique()
+    total = start.groupby(["USUBJID", "FROMTYPE"])["AVAL"].sum()
+    pairs = pd.MultiIndex.from_frame(frame[["USUBJID", "TYPE"]])
+    base = total.rename_axis(pairs.names).reindex(pairs, fill_value=0.0).to_numpy()
+    frame["BASE"] = base / visits.reindex(frame["USUBJID"]).to_numpy()
     frame["PARAMCD"] = [f"TV{int(kind):02d}" for kind in frame.pop("TYPE")]
     return frame.assign(CHG=frame["AVAL"] - frame["BASE"])
 
