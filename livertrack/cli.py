@@ -123,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = add("validate", _validate, "reproduce the package's reference numbers")
     sub.add_argument("--out", type=Path, help="folder for the qualification report")
+    sub.add_argument("--simulate", action="store_true", help="repeat the simulations (minutes)")
+    sub.add_argument("--quick", action="store_true", help="of each only the first trials")
+    _report_options(sub)
     sub.add_argument("--json", action="store_true")
 
     sub = add("demo", _demo, "simulate a small trial, run its plan, render its report")
@@ -286,9 +289,20 @@ def _audit_verify(a: argparse.Namespace) -> int:
 def _validate(a: argparse.Namespace) -> int:
     from livertrack.pipeline.validate import validate
 
-    table = validate(out=a.out)
-    print(table.to_json(orient="records", indent=2) if a.json else table.to_string(index=False))
-    return 0 if bool(table["passed"].all()) else 1
+    found = validate(
+        out=a.out, simulate=a.simulate, quick=a.quick, formats=a.format, renderer=a.renderer
+    )
+    if a.json:
+        numbers = found.numbers.to_dict("records")
+        simulated = [] if found.comparison is None else found.comparison.to_dict("records")
+        print(json.dumps([*numbers, *simulated], indent=2))
+    else:
+        print(found.numbers.to_string(index=False))
+        if found.comparison is not None:
+            print(found.comparison.to_string(index=False))
+        for path in found.reports:
+            print(path)
+    return 0 if found.passed else 1
 
 
 def _demo(a: argparse.Namespace) -> int:

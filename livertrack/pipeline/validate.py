@@ -1,213 +1,133 @@
-"""Qualification: the package's numbers beside those of published tables, on any machine.
-
-Only public data small enough to stand here: the comparisons with R on real trials are in the
-tests. Tolerances are half a unit of the last published digit.
-"""
+"""Qualification on any machine: reference numbers, error rates, and the report of both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import joblib
 import pandas as pd
 
 import livertrack as lt
-from livertrack._files import write_json, write_text
-from livertrack.pipeline.environment import versions
-
-#: quantity, value, published, half a unit of its last digit
-Row = tuple[str, float, float, float]
-
-FREIREICH = "Freireich et al. (1963), Blood 21:699-716, as analysed in Kleinbaum and Klein (2012)"
-POTTHOFF = (
-    "Potthoff and Roy (1964), Biometrika 51:313-326; ML as in Verbeke and Molenberghs (2000), "
-    "Linear Mixed Models for Longitudinal Data, chapter 17"
+from livertrack._files import write_json, write_parquet, write_text
+from livertrack._resources import resource_dir
+from livertrack.errors import UsageError
+from livertrack.pipeline.environment import machine, one_thread, versions
+from livertrack.validation import (
+    compare_with_release,
+    operating_characteristics,
+    reference_table,
+    released_characteristics,
 )
-SHROUT = "Shrout and Fleiss (1979), Psychological Bulletin 86:420-428, tables 2 and 4"
-NEWCOMBE = "Newcombe (1998), Statistics in Medicine 17:873-890, table II, case (a)"
+from livertrack.validation.characteristics import OPENING
 
 
-def validate(*, out: str | Path | None = None) -> pd.DataFrame:
-    """Compute every published quantity and compare.
+@dataclass(frozen=True)
+class Qualification:
+    """What a qualification found.
+
+    Attributes
+    ----------
+    numbers : DataFrame
+        Reference numbers; see `livertrack.validation.reference_table`.
+    characteristics : DataFrame
+        Coverage and error rates of the full run made for the release.
+    measured : DataFrame or None
+        The same of simulations made now.
+    comparison : DataFrame or None
+        ``measured`` beside the release.
+    reports : tuple of Path
+        Pages written.
+    """
+
+    numbers: pd.DataFrame
+    characteristics: pd.DataFrame
+    measured: pd.DataFrame | None = None
+    comparison: pd.DataFrame | None = None
+    reports: tuple[Path, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Every number is reproduced, and every simulation made now agrees with the release."""
+        agrees = self.comparison is None or bool(self.comparison["passed"].all())
+        return bool(self.numbers["passed"].all()) and agrees
+
+
+def validate(
+    *,
+    out: str | Path | None = None,
+    simulate: bool = False,
+    quick: bool = False,
+    formats: Sequence[str] = ("html",),
+    renderer: str = "auto",
+    workers: int = -1,
+) -> Qualification:
+    """Compute every reference number and compare; on request, simulate again.
 
     Parameters
     ----------
     out : path, optional
-        Folder for ``validation.html`` and ``validation.json``.
+        Folder for ``validation.json``, ``reference_numbers.csv``,
+        ``operating_characteristics.csv`` (of the release; ``simulated_now.csv`` of this run, both
+        also as parquet) and the report ``validation.html``.
+    simulate : bool
+        Repeat the simulations, with the seed of the release.
+    quick : bool
+        Of every simulation only the first trials, compared one by one with the release.
+    formats : sequence of {"html", "pdf"}
+    renderer : {"auto", "embedded", "quarto"}
+    workers : int
+        Processes of the simulations; the numbers do not depend on it.
 
     Returns
     -------
-    DataFrame
-        One row per quantity: ``method, quantity, value, published, tolerance, passed, source``.
+    Qualification
     """
-    rows = [
-        {
-            "method": method, "quantity": quantity, "value": value, "published": published,
-            "tolerance": tolerance, "passed": bool(abs(value - published) <= tolerance * 1.000001),
-            "source": source,
-        }
-        for method, source, check in _CHECKS
-        for quantity, value, published, tolerance in check()
-    ]  # fmt: skip
-    table = pd.DataFrame(rows)
-    if out is not None:
-        _write(table, Path(out))
-    return table
+    if quick and not simulate:
+        msg = "--quick shortens the simulations; ask for them with --simulate"
+        raise UsageError(msg)
+    with one_thread():
+        numbers = reference_table()
+    released = released_characteristics()
+    measured = comparison = None
+    if simulate:
+        with joblib.parallel_config(n_jobs=workers):
+            measured = operating_characteristics(n=OPENING if quick else None)
+        comparison = compare_with_release(measured, released)
+    found = Qualification(numbers, released, measured, comparison)
+    if out is None:
+        return found
+    _write(found, Path(out))
+    pages = _render(Path(out), formats, renderer)
+    return Qualification(numbers, released, measured, comparison, tuple(pages))
 
 
-def remission() -> pd.DataFrame:
-    """Weeks in remission of 42 children with leukaemia (1963); CNSR 0 = relapse."""
-    treated = "6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+"
-    control = "1 1 2 2 3 4 4 5 5 8 8 8 8 11 11 12 12 15 17 22 23"
-    rows = [
-        (arm, float(word.rstrip("+")), int(word.endswith("+")))
-        for arm, words in (("6-MP", treated), ("Placebo", control))
-        for word in words.split()
-    ]
-    frame = pd.DataFrame(rows, columns=["TRT01P", "AVAL", "CNSR"])
-    frame["USUBJID"] = [f"{number:02d}" for number in range(1, len(frame) + 1)]
-    frame["TRT01P"] = pd.Categorical(frame["TRT01P"], ["Placebo", "6-MP"])
-    return frame
-
-
-def growth() -> pd.DataFrame:
-    """Distance (mm) from pituitary to pterygomaxillary fissure, 27 children at four ages."""
-    boys = (
-        "26 25 29 31/21.5 22.5 23 26.5/23 22.5 24 27.5/25.5 27.5 26.5 27/20 23.5 22.5 26/"
-        "24.5 25.5 27 28.5/22 22 24.5 26.5/24 21.5 24.5 25.5/23 20.5 31 26/27.5 28 31 31.5/"
-        "23 23 23.5 25/21.5 23.5 24 28/17 24.5 26 29.5/22.5 25.5 25.5 26/"
-        "23 24.5 26 30/22 21.5 23.5 25"
-    )
-    girls = (
-        "21 20 21.5 23/21 21.5 24 25.5/20.5 24 24.5 26/23.5 24.5 25 26.5/21.5 23 22.5 23.5/"
-        "20 21 21 22.5/21.5 22.5 23 25/23 23 23.5 24/20 21 22 21.5/16.5 19 19 19.5/24.5 25 28 28"
-    )
-    rows = [
-        (f"{sex}{number:02d}", sex, age, float(value))
-        for sex, words in (("F", girls), ("M", boys))
-        for number, child in enumerate(words.split("/"), start=1)
-        for age, value in zip((8, 10, 12, 14), child.split(), strict=True)
-    ]
-    frame = pd.DataFrame(rows, columns=["USUBJID", "SEX", "AGE", "AVAL"])
-    return frame.assign(AVISIT=frame["AGE"].map("{:02d}".format))
-
-
-def _kaplan_meier() -> list[Row]:
-    curve = lt.kaplan_meier(remission(), arm="TRT01P").curve
-    treated = curve[curve["arm"].eq("6-MP")].set_index("time")["estimate"]
-    published = {6: 0.857, 7: 0.807, 10: 0.753, 13: 0.690, 16: 0.627, 22: 0.538, 23: 0.448}
-    return [(f"S({t}), 6-MP", float(treated[t]), s, 5e-4) for t, s in published.items()]
-
-
-def _log_rank() -> list[Row]:
-    table = lt.log_rank(remission(), arm="TRT01P").table
-    return [("chi-square", float(table["statistic"].dropna().iloc[0]), 16.793, 5e-4)]
-
-
-def _cox() -> list[Row]:
-    rows = []
-    for ties, coefficient in (("breslow", -1.509), ("efron", -1.572)):
-        fit = lt.cox(remission(), "TRT01P", time="AVAL", censor="CNSR", ties=ties)  # type: ignore[arg-type]
-        rows.append(
-            (f"log hazard ratio, {ties}", float(fit.table["estimate"].iloc[0]), coefficient, 5e-4)
-        )
-    return rows
-
-
-def _icc() -> list[Row]:
-    scores = ["9 2 5 8", "6 1 3 2", "8 4 6 8", "7 1 2 6", "10 5 6 9", "6 2 4 7"]
-    data = pd.DataFrame(
-        [
-            (str(s), str(r), float(x))
-            for s, row in enumerate(scores)
-            for r, x in enumerate(row.split())
-        ],
-        columns=["USUBJID", "RATER", "AVAL"],
-    )
-    table = lt.icc(data, rater="RATER").table.set_index("form")["estimate"]
-    published = {
-        "ICC1": 0.17, "ICC2": 0.29, "ICC3": 0.71,
-        "ICC1k": 0.44, "ICC2k": 0.62, "ICC3k": 0.91,
+def _write(found: Qualification, out: Path) -> None:
+    frames = {
+        "reference_numbers": found.numbers, "operating_characteristics": found.characteristics,
+        "simulated_now": found.measured, "simulations_compared": found.comparison,
     }  # fmt: skip
-    return [(form, float(table[form]), number, 5e-3) for form, number in published.items()]
-
-
-def _mmrm() -> list[Row]:
-    rows = []
-    for formula, published in (
-        ("AVAL ~ SEX * AVISIT + us(AVISIT | USUBJID)", 416.509),
-        ("AVAL ~ SEX * AGE + us(AVISIT | USUBJID)", 419.477),
-        ("AVAL ~ SEX + AGE + us(AVISIT | USUBJID)", 426.153),
-        ("AVAL ~ SEX * AGE + toep(AVISIT | USUBJID)", 424.643),
-        ("AVAL ~ SEX * AGE + ar1(AVISIT | USUBJID)", 440.681),
-        ("AVAL ~ SEX * AGE + cs(AVISIT | USUBJID)", 428.639),
-    ):
-        fit = lt.mmrm(growth(), formula, method="ml")
-        rows.append(
-            (f"-2 log-likelihood, {formula.split(' ~ ')[1]}", -2 * fit.loglik, published, 5e-4)
-        )
-    return rows
-
-
-def _newcombe() -> list[Row]:
-    arms = [("A", 56, 70), ("B", 48, 80)]
-    data = pd.DataFrame(
-        [(arm, int(i < hits)) for arm, hits, n in arms for i in range(n)],
-        columns=["TRT01P", "RESPONSE"],
-    ).assign(USUBJID=[f"{i:03d}" for i in range(150)])
-    rows: list[Row] = []
-    for method, low, high in (
-        ("newcombe", 0.0524, 0.3339),
-        ("miettinen-nurminen", 0.0528, 0.3382),
-    ):
-        table = lt.risk_difference(data, response="RESPONSE", reference="B", method=method).table  # type: ignore[arg-type]
-        rows.append((f"{method}, lower limit", float(table["conf_low"].iloc[0]), low, 5e-5))
-        rows.append((f"{method}, upper limit", float(table["conf_high"].iloc[0]), high, 5e-5))
-    return rows
-
-
-def _adjusted() -> list[Row]:
-    published = {
-        "holm": (0.0312, 0.0394, 0.0394), "hochberg": (0.0312, 0.0394, 0.0394),
-        "bonferroni": (0.0312, 0.0591, 0.1182),
+    for name, frame in frames.items():
+        for suffix in ("csv", "parquet"):
+            (out / f"{name}.{suffix}").unlink(missing_ok=True)  # of an earlier qualification
+        if frame is not None:
+            write_text(out / f"{name}.csv", frame.to_csv(index=False))
+            write_parquet(out / f"{name}.parquet", frame)
+    facts: dict[str, Any] = {
+        "version": lt.__version__, "versions": versions(), "machine": machine(),
+        "passed": found.passed, "quantities": found.numbers.to_dict("records"),
     }  # fmt: skip
-    p = np.array([0.0104, 0.0197, 0.0394])
-    return [
-        (f"{method}, p{place}", float(value), number, 5e-5)
-        for method, numbers in published.items()
-        for place, (value, number) in enumerate(
-            zip(np.asarray(lt.adjust_pvalues(p, method)), numbers, strict=True), start=1
-        )
-    ]
+    write_json(out / "validation.json", facts)
 
 
-_CHECKS: list[tuple[str, str, Callable[[], list[Row]]]] = [
-    ("lt.kaplan_meier", FREIREICH, _kaplan_meier),
-    ("lt.log_rank", FREIREICH, _log_rank),
-    ("lt.cox", FREIREICH, _cox),
-    ("lt.icc", SHROUT, _icc),
-    ("lt.mmrm", POTTHOFF, _mmrm),
-    ("lt.risk_difference", NEWCOMBE, _newcombe),
-    ("lt.adjust_pvalues", "by hand from the definitions", _adjusted),
-]
+def _render(out: Path, formats: Sequence[str], renderer: str) -> list[Path]:
+    from livertrack.report import render
 
-
-def _write(table: pd.DataFrame, out: Path) -> None:
-    passed = int(table["passed"].sum())
-    body = table.to_html(index=False, border=0, float_format=lambda value: f"{value:.6g}")
-    style = (
-        "body{font-family:sans-serif;max-width:75em;margin:2em auto;padding:0 1em}"
-        "td,th{padding:.25em .6em;text-align:left;border-bottom:1px solid #ccc}"
-    )
-    page = (
-        "<!doctype html><html lang='en'><meta charset='utf-8'><title>Qualification</title>"
-        f"<style>{style}</style><h1>livertrack: published numbers reproduced</h1>"
-        f"<p>{passed} of {len(table)} quantities agree within the stated tolerance "
-        f"(livertrack {lt.__version__}).</p>{body}</html>\n"
-    )
-    write_text(out / "validation.html", page)
-    write_json(
-        out / "validation.json",
-        {"versions": versions(), "quantities": table.to_dict("records")},
-    )
+    pages = render(
+        resource_dir("reports") / "validation.qmd", out=out,
+        params={"folder": str(out.resolve())}, formats=formats,
+        renderer=renderer, name="validation",  # type: ignore[arg-type]
+    )  # fmt: skip
+    return [path for path in pages if path.parent == out]

@@ -10,6 +10,7 @@ from livertrack.report._errors import ReportError
 from livertrack.report.example import write_example
 from livertrack.report.init import init_report
 from livertrack.report.page import Page, open_page, plain
+from livertrack.report.qualification import open_qualification
 from livertrack.report.render import Renderer, render
 from livertrack.report.run import Run, load_run
 
@@ -20,6 +21,7 @@ __all__ = [
     "init_report",
     "load_run",
     "open_page",
+    "open_qualification",
     "plain",
     "render",
     "render_report",

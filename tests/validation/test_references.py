@@ -1,0 +1,82 @@
+"""The shipped reference numbers are reproduced, cover the package, and can fail."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import livertrack
+from livertrack.validation import reference_table
+from livertrack.validation.characteristics import released_characteristics
+from livertrack.validation.references import COLUMNS, FAMILY_OF, separation
+from livertrack.validation.references._data import flows, recurrences, reference_numbers, trial
+
+#: public functions that need no reference number or simulation of their own, and why
+WITHOUT = {
+    "compare_covariances": "information criteria of fits that are checked themselves",
+    "biopsy_prediction": "folds are drawn; metrics and intervals are compared with R in the tests",
+    "derive_responders": "a derivation; checked by hand in the tests",
+    "ilr": "an isometry of clr; checked in the tests",
+    "ilr_inverse": "the inverse of ilr; checked in the tests",
+    "disposition": "counts",
+    "baseline_table": "counts and summaries",
+    "scan_quality": "counts and summaries",
+    "vocabulary_recovery": "describes simulated trials",
+    "planted_pathways": "describes simulated trials",
+    "real_change": "counts beyond a limit that is checked itself",
+}
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return reference_table()
+
+
+def test_every_reference_number_is_reproduced(table: pd.DataFrame) -> None:
+    assert table["passed"].all(), table[~table["passed"]].to_string()
+    assert len(table) > 240
+    assert list(table.columns) == COLUMNS
+
+
+def test_numbers_of_other_programs_agree_to_six_decimals(table: pd.DataFrame) -> None:
+    programs = table[table["source"].str.match(r"R 4|[A-Za-z]+ \d")]
+    assert len(programs) > 200
+    assert programs["tolerance"].max() <= 1e-5
+
+
+def test_a_wrong_number_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = separation.CHECKS["lt.max_t"]()
+    wrong = {**right, "p, 1 to 2": right["p, 1 to 2"] + 1e-4, "Adjusted p, 2 to 3": float("nan")}
+    monkeypatch.setitem(separation.CHECKS, "lt.max_t", lambda: wrong)
+    table = reference_table()
+    assert set(table.loc[~table["passed"], "quantity"]) == {"p, 1 to 2", "Adjusted p, 2 to 3"}
+
+
+def test_every_statistical_function_has_a_reference_or_a_reason() -> None:
+    exports = livertrack._EXPORTS
+    functions = {
+        name
+        for name, module in exports.items()
+        if module.startswith("livertrack.endpoints") and name[0].islower()
+    }
+    checked = {method.removeprefix("lt.") for method in FAMILY_OF}
+    checked |= {m.removeprefix("lt.") for m in released_characteristics()["method"]}
+    assert functions - checked == set(WITHOUT) & functions
+    assert not checked & set(WITHOUT) - {"biopsy_prediction"}
+
+
+def test_the_invented_trial_has_what_makes_numbers_go_wrong() -> None:
+    data = trial()
+    assert data["USUBJID"].is_unique
+    assert data["CHG"].isna().any()
+    assert data["TIME"].duplicated().any()
+    assert set(data["CNSR"]) == {0, 1}
+    assert len(recurrences()["USUBJID"].unique()) == 60
+    assert flows().groupby("USUBJID")["AVAL"].sum().round(12).eq(1).all()
+
+
+def test_the_script_of_the_numbers_is_beside_the_tests(reference: Path) -> None:
+    script = (reference / "qualification.R").read_text()
+    named = set(re.findall(r'"(lt\.\w+)"', script))
+    assert set(reference_numbers()["method"]) <= named
