@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from livertrack._conform import finding
+from livertrack._intercurrent import no_intercurrent_events, prepare_events
 from livertrack._records import (
     in_population,
     nameable,
@@ -39,7 +40,7 @@ def read_tables(path: Path, plan: Plan) -> tuple[dict[str, Any] | None, list[Fin
     adsl, items = prepare_subjects(adsl, data)
     found += items
     parts = []
-    events = pd.DataFrame()
+    events, intercurrent = pd.DataFrame(), no_intercurrent_events()
     for name, frame in sorted(frames.items()):
         kind = load_schema(name).kind
         if name not in schema_names() and not {"PARAMCD", "AVAL"} <= set(frame.columns):
@@ -54,6 +55,9 @@ def read_tables(path: Path, plan: Plan) -> tuple[dict[str, Any] | None, list[Fin
             found += items
         elif kind == "adtte":
             events = typed
+        elif kind == "occurrences":
+            intercurrent, items = prepare_events(typed, adsl, data)
+            found += items
     records = stack_records(parts, data)
     found += _ambiguous(records, adsl)
     images, items = _read_images(path, adsl, plan, have_signatures="admri" in frames)
@@ -67,6 +71,7 @@ def read_tables(path: Path, plan: Plan) -> tuple[dict[str, Any] | None, list[Fin
         "records": records,
         "events": _events(events, adsl, data),
         "images": images,
+        "intercurrent": intercurrent,
     }
     return contents, found
 

@@ -76,12 +76,33 @@ Strategy = Literal[
 ]
 
 
+Assumption = Literal["MAR", "JR", "CR", "CIR", "LMCF"]
+
+
 class IntercurrentEvent(_Part):
-    """An intercurrent event and the ICH E9(R1) strategy that answers it."""
+    """An intercurrent event and the ICH E9(R1) strategy that answers it.
+
+    ``event`` is the ICETERM of the dataset adice. ``assumption`` is about records that are missing
+    after the event (treatment policy) or removed (hypothetical): missing at random, jump to
+    reference, copy reference, copy increments in reference, last mean carried forward. ``value``
+    is what the records after the event become under a composite strategy. ``handling`` is text.
+    """
 
     event: str
     strategy: Strategy
     handling: str = ""
+    assumption: Assumption = "MAR"
+    value: float | None = Field(default=None, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _belongs(self) -> IntercurrentEvent:
+        if self.value is not None and self.strategy != "composite":
+            msg = f"value belongs to a composite strategy, not to {self.strategy}"
+            raise ValueError(msg)
+        if self.assumption != "MAR" and self.strategy not in ("treatment-policy", "hypothetical"):
+            msg = f"assumption: nothing is imputed under the strategy {self.strategy}"
+            raise ValueError(msg)
+        return self
 
 
 class Estimand(_Part):
@@ -190,6 +211,10 @@ class Plan(_Part):
             ),
             "no parameters": (
                 bool(analysis.parameters), "criteria name their parameters; remove parameters"
+            ),
+            "estimand": (
+                analysis.estimand is None, f"{name} needs an estimand: its intercurrent events "
+                "say what is imputed"
             ),
             "imaging": (self.imaging is None, f"{name} needs an imaging section"),
         }  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from html import escape
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Literal
 import pandas as pd
 
 from livertrack import _study_tables as tables
+from livertrack._intercurrent import no_intercurrent_events
 from livertrack._records import in_population
 from livertrack.errors import DataError, PlanError, UsageError
 from livertrack.findings import Finding
@@ -48,6 +49,9 @@ class Study:
         index is the line in the file. None for a plan without imaging.
     findings : tuple of Finding
         What was found in the tables. `read_study` lets only warnings pass.
+    intercurrent : DataFrame
+        Intercurrent events (adice): ``USUBJID, ICETERM, AVISIT`` (first visit affected)
+        ``, AVISITN, ASTDY``, sorted; no rows without adice.
     """
 
     path: Path
@@ -57,6 +61,7 @@ class Study:
     events: pd.DataFrame
     images: pd.DataFrame | None
     findings: tuple[Finding, ...] = ()
+    intercurrent: pd.DataFrame = field(default_factory=no_intercurrent_events)
 
     def analysed(self) -> pd.DataFrame:
         """Rows of adsl in the plan's population whose arm the plan knows, sorted by USUBJID."""

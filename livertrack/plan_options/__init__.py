@@ -11,6 +11,7 @@ from livertrack.plan_options import (
     design,
     events,
     imaging,
+    missing_data,
     models,
     ordinal,
     responders,
@@ -20,5 +21,5 @@ from livertrack.plan_options.multiplicity import Multiplicity
 
 __all__ = [
     "OPTIONS", "Multiplicity", "Options", "agreement", "composition", "design", "events",
-    "imaging", "models", "ordinal", "responders",
+    "imaging", "missing_data", "models", "ordinal", "responders",
 ]  # fmt: skip

@@ -32,6 +32,7 @@ class Power(Options):
     correlation: float = 0.0
     structure: Literal["cs", "ar1"] = "cs"
     retention: list[float] = Field(default=[1.0])
+    retention_arm: list[float] | None = None
     allocation: float = Field(default=1.0, gt=0)
     baseline_correlation: float = 0.0
     alpha: float = Field(default=0.05, gt=0, lt=1)

@@ -103,8 +103,28 @@ ANALYSES: dict[str, list[dict[str, Any]]] = {
     "composition_regression": [
         {**TYPES, "options": {"covariates": "AGE"}}, {**TYPES, "options": {"baseline": False}},
     ],
+    "imputation": [
+        {"parameters": ["ALT"], "estimand": "alt", "options": {"n_imputations": 3}},
+        {"parameters": ["ALT", "AST"], "estimand": "alt",
+         "options": {"draws": "conditional-mean", "delta": 2.5, "analysis": "CHG ~ BASE + {arm}"}},
+    ],
+    "tipping_point": [
+        {"parameters": ["ALT"], "estimand": "alt", "visit": LAST,
+         "options": {"n_imputations": 3, "deltas": [5, 10], "reference_deltas": [-5]}}
+    ],
     "group_sequential": [{"options": {"information": [0.5, 1], "drift": 2.8}}],
     "power": [{"options": {"sd": 20, "effect": 10, "power": 0.9}}],
+}  # fmt: skip
+
+#: what the analyses with imputed records answer
+ESTIMAND = {
+    "id": "alt", "label": "ALT", "treatment": "arms", "population": "all", "variable": "ALT",
+    "summary": "difference in means",
+    "intercurrent_events": [
+        {"event": "Discontinuation of treatment", "strategy": "treatment-policy",
+         "assumption": "JR"},
+        {"event": "Withdrawal from the trial", "strategy": "hypothetical"},
+    ],
 }  # fmt: skip
 
 
@@ -195,7 +215,7 @@ def plan_with(*analyses: dict[str, Any]) -> Plan:
         "data": {"arms": ["Placebo", "High"], "reference": "Placebo",
                  "visits": ["Baseline", LAST], "baseline": "Baseline",
                  "repeats": {"Rescan": "Baseline"}},
-        "imaging": {"sequences": ["IP"]}, "analyses": list(analyses),
+        "imaging": {"sequences": ["IP"]}, "estimands": [ESTIMAND], "analyses": list(analyses),
     })  # fmt: skip
 
 
@@ -211,7 +231,7 @@ def test_a_whole_run_of_all_endpoints_fails_in_none(study: Study, tmp_path: Path
         for endpoint, entries in ANALYSES.items() if endpoint != "change_pathways"
         for place, entry in enumerate(entries)
     ]  # fmt: skip
-    plan["estimands"], plan["multiplicity"] = [], {
+    plan["estimands"], plan["multiplicity"] = [ESTIMAND], {
         "method": "graphical",
         "hypotheses": {
             "ALT": {"analysis": "ancova-0", "arm": "High dose"},

@@ -21,7 +21,7 @@ from livertrack.dictionary import (
 pytestmark = pytest.mark.filterwarnings("error::FutureWarning")
 
 NAMES = [
-    "adatlas", "adbx", "adim", "adlb", "admri", "adpath", "adreg", "adscan", "adseq", "adsl",
+    "adatlas", "adbx", "adice", "adim", "adlb", "admri", "adpath", "adreg", "adscan", "adseq", "adsl",
     "adtte", "bds", "images",
 ]  # fmt: skip
 _TYPES = {"string", "number", "integer", "date"}

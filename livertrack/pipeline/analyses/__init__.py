@@ -15,6 +15,7 @@ from livertrack.pipeline.analyses import (
     design,
     events,
     imaging,
+    missing_data,
     models,
     ordinal,
     responders,
@@ -25,7 +26,7 @@ from livertrack.study import Study
 
 __all__ = [
     "ADAPTERS", "Answer", "Task", "agreement", "answer", "composition", "design", "events",
-    "imaging", "models", "ordinal", "responders", "seed_of",
+    "imaging", "missing_data", "models", "ordinal", "responders", "seed_of",
 ]  # fmt: skip
 
 
