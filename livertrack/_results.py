@@ -45,6 +45,8 @@ class Result:
 
     #: columns that identify a row of a frame; the other columns are statistics
     keys: ClassVar[tuple[str, ...]] = ()
+    #: frames with rows of subjects: the column ``settings["subject"]`` stays out of the ARD
+    by_subject: ClassVar[tuple[str, ...]] = ()
     #: short name of the endpoint, e.g. ``separation``
     context: ClassVar[str] = ""
 
@@ -65,9 +67,12 @@ class Result:
         facts = {
             "analysis": analysis, "context": self.context, "variable": variable, "method": method,
         }  # fmt: skip
-        parts = [
-            _frame_to_ard(frame, name, self.keys, facts) for name, frame in self.frames().items()
-        ]
+        frames = self.frames()
+        for name in self.by_subject:
+            frames[name] = frames[name].drop(
+                columns=str(self.settings["subject"]), errors="ignore"
+            )
+        parts = [_frame_to_ard(frame, name, self.keys, facts) for name, frame in frames.items()]
         loose = [("text", "text", self.text, "")]
         loose += [("settings", key, _json(value), "") for key, value in self.settings.items()]
         loose += [("notes", "note", note, note) for note in self.notes]

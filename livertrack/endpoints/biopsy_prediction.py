@@ -57,14 +57,7 @@ class BiopsyPrediction(Result):
         "feature_set", "metric", "feature_set_1", "feature_set_2", "representation", "site",
     )  # fmt: skip
     context: ClassVar[str] = "biopsy_prediction"
-
-    def to_ard(self, *, analysis: str = "", variable: str = "") -> pd.DataFrame:
-        """Analysis results data without subject identifiers: rows keep their random number."""
-        subject = str(self.settings["subject"])
-        if subject not in self.predictions.columns:
-            return super().to_ard(analysis=analysis, variable=variable)
-        blind = replace(self, predictions=self.predictions.drop(columns=subject))
-        return blind.to_ard(analysis=analysis, variable=variable)
+    by_subject: ClassVar[tuple[str, ...]] = ("predictions",)
 
 
 def biopsy_prediction(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -26,12 +26,7 @@ class PredictionInterval(Result):
 
     keys: ClassVar[tuple[str, ...]] = ("model",)
     context: ClassVar[str] = "prediction_interval"
-
-    def to_ard(self, *, analysis: str = "", variable: str = "") -> pd.DataFrame:
-        """Analysis results data without subject identifiers."""
-        subject = str(self.settings["subject"])
-        blind = replace(self, intervals=self.intervals.drop(columns=subject, errors="ignore"))
-        return Result.to_ard(blind, analysis=analysis, variable=variable)
+    by_subject: ClassVar[tuple[str, ...]] = ("intervals",)
 
 
 def prediction_interval(

@@ -49,14 +49,7 @@ class CrossValidation(Result):
 
     keys: ClassVar[tuple[str, ...]] = ("model", "level", "metric", "model_1", "model_2", "site")
     context: ClassVar[str] = "cross_validate"
-
-    def to_ard(self, *, analysis: str = "", variable: str = "") -> pd.DataFrame:
-        """Analysis results data without subject identifiers: rows keep their random number."""
-        subject = str(self.settings["subject"])
-        if subject not in self.predictions.columns:
-            return super().to_ard(analysis=analysis, variable=variable)
-        blind = replace(self, predictions=self.predictions.drop(columns=subject))
-        return blind.to_ard(analysis=analysis, variable=variable)
+    by_subject: ClassVar[tuple[str, ...]] = ("predictions",)
 
 
 def cross_validate(
