@@ -18,7 +18,7 @@ from livertrack.imaging._transport import least_transport
 from livertrack.imaging.atlas import Placement, Template
 from livertrack.imaging.correspondence import Correspondence, carry, follow_up_index, register
 from livertrack.imaging.reading import read_header, read_voxels
-from livertrack.imaging.regions import WHOLE, capsule_shells
+from livertrack.imaging.regions import Regions, region_voxels
 from livertrack.imaging.scan import Scan, read_scan
 
 Method = Literal["rigid", "affine", "deformable", "none"]
@@ -40,10 +40,11 @@ class How:
     n_types: int
     method: Method
     min_dice: float
-    shells: int
+    regions: Regions
     cost: NDArray[np.floating[Any]]
     liver_label: int | None
     reference_label: int | None
+    vessel_label: int | None
     baseline: str
     maps: Path | None
     template: Template | None
@@ -119,8 +120,9 @@ def load(row: Mapping[str, Any], how: How) -> _Labelled:
         else [images]
     )
     scan = read_scan(
-        paths, row["MASK"], liver_label=how.liver_label, reference_label=how.reference_label
-    )
+        paths, row["MASK"], liver_label=how.liver_label, reference_label=how.reference_label,
+        vessel_label=how.vessel_label,
+    )  # fmt: skip
     header = read_header(row["MAP"])
     same_place = np.allclose(header.affine, np.asarray(scan.affine), atol=1e-3)
     if header.shape != scan.mask.shape or not same_place:
@@ -178,7 +180,7 @@ def _pair(
     else:
         facts["METHOD"], facts["SOFTFL"] = "voxel", "N" if shares is None else "Y"
     labels = start.labels[before.mask]
-    for region, here, there in _regions(before, after, how.shells):
+    for region, here, there in _regions(before, after, how.regions):
         if shares is not None and start.shares is not None:
             flow = couple(start.shares[here], shares[here])
         elif carried is not None:
@@ -213,13 +215,12 @@ def _unfit(found: Correspondence, min_dice: float) -> str:
 
 
 def _regions(
-    before: Scan, after: Scan, shells: int
+    before: Scan, after: Scan, rules: Regions
 ) -> list[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Regions, and which voxels of the two masks they hold (each scan's own shells)."""
-    first, second = (capsule_shells(s.mask, s.spacing, shells)[s.mask] for s in (before, after))
-    found = [(WHOLE, np.ones(len(first), bool), np.ones(len(second), bool))]
-    found += [(f"SHELL{n}", first == n, second == n) for n in range(1, shells + 1)]
-    return found
+    """Regions of both scans, and which voxels of the two masks they hold (each scan's own)."""
+    first, second = (region_voxels(scan, rules) for scan in (before, after))
+    none = np.zeros(after.n_voxels, bool)
+    return [(name, here, second.get(name, none)) for name, here in first.items()]
 
 
 def _transport(
@@ -261,10 +262,9 @@ def _sequences(
     seen = (stack > 0).all(axis=1)
     visits = " > ".join([how.baseline, *carried])
     rows: list[dict[str, Any]] = []
-    shells = capsule_shells(start.scan.mask, start.scan.spacing, how.shells)[start.scan.mask]
-    regions = [(WHOLE, seen)]
-    regions += [(f"SHELL{n}", seen & (shells == n)) for n in range(1, how.shells + 1)]
-    for region, where in regions:
+    regions = region_voxels(start.scan, how.regions)
+    for region, inside in regions.items():
+        where = seen & inside
         found, counts = np.unique(stack[where], axis=0, return_counts=True)
         total = int(counts.sum())
         rows += [

@@ -20,6 +20,7 @@ from livertrack.imaging._pathway_pairs import MEASURES, Done, How, Method, load,
 from livertrack.imaging._transport import least_transport
 from livertrack.imaging.atlas import LEAST_DICE, Template
 from livertrack.imaging.reading import read_header, read_voxels
+from livertrack.imaging.regions import Regions
 
 __all__ = ["PathwayRecords", "count_pairs", "least_transport", "pathway_records"]
 
@@ -84,9 +85,11 @@ def pathway_records(
     method: Method = "rigid",
     min_dice: float = 0.8,
     shells: int = 3,
+    regions: Regions | None = None,
     distances: NDArray[np.floating[Any]] | None = None,
     liver_label: int | None = None,
     reference_label: int | None = None,
+    vessel_label: int | None = None,
     maps: str | Path | None = None,
     atlas: bool = False,
     workers: int | None = None,
@@ -112,10 +115,12 @@ def pathway_records(
         A pair whose aligned masks overlap less falls back to the compositions.
     shells : int
         Capsule-to-core shells of the baseline liver, besides the whole.
+    regions : Regions, optional
+        Shells, sectors and bands around vessels of the baseline liver, in place of ``shells``.
     distances : array (K, K), optional
         Distance between types, the cost of turning one into the other without correspondence
         (a vocabulary's ``card["distances"]``); all turns cost the same where absent.
-    liver_label, reference_label : int, optional
+    liver_label, reference_label, vessel_label : int, optional
         Values in MASK.
     maps : path, optional
         Folder for the follow-ups' types in the baseline liver, on the grid of its label map.
@@ -143,7 +148,7 @@ def pathway_records(
     the rest is ``OUTVIEW``, counted and left out. Subjects without a labelled baseline, and pairs
     with an unreadable file, have no records; their number is in the notes.
     ``transport`` is the flow of least total distance between the two compositions of the region
-    (shells: each scan's own): an estimate of net exchange, blind to exchanges in both directions.
+    (each scan's own): an estimate of net exchange, blind to exchanges in both directions.
     Checked against: hand counts (tests/imaging/test_pathways.py).
     """
     _check(scans, method, n_types)
@@ -152,8 +157,9 @@ def pathway_records(
     followed = later["USUBJID"].isin(first["USUBJID"])
     start = {row["USUBJID"]: row for row in first.to_dict("records")}
     how = How(
-        n_types, method, min_dice, shells, _cost(distances, n_types), liver_label,
-        reference_label, baseline, None if maps is None else Path(maps), None,
+        n_types, method, min_dice, regions or Regions(shells=shells),
+        _cost(distances, n_types), liver_label, reference_label, vessel_label, baseline,
+        None if maps is None else Path(maps), None,
     )  # fmt: skip
     jobs = {name: part.to_dict("records") for name, part in later[followed].groupby("USUBJID")}
     if atlas and method != "none":
@@ -248,10 +254,10 @@ def _result(done: Sequence[Done], lonely: int, how: How) -> PathwayRecords:
         )
     text += f", {transport} by transport between compositions, {lost} without records."
     settings = {
-        "method": how.method, "min_dice": how.min_dice, "shells": how.shells,
-        "n_types": how.n_types, "baseline": how.baseline, "n_pairs": len(quality),
-        "n_transport": transport, "n_lost": lost, "n_soft": soft,
-        "atlas": how.template is not None,
+        "method": how.method, "min_dice": how.min_dice, "shells": how.regions.shells,
+        "regions": how.regions.settings(), "n_types": how.n_types,
+        "baseline": how.baseline, "n_pairs": len(quality), "n_transport": transport,
+        "n_lost": lost, "n_soft": soft, "atlas": how.template is not None,
     }  # fmt: skip
     return PathwayRecords(
         table=records, quality=quality, sequences=sequences, atlas=atlas, template=how.template,

@@ -43,6 +43,8 @@ class Scan:
         USUBJID and AVISIT.
     visit_number : float
         AVISITN.
+    vessels : array or None
+        Vessels, bool (x, y, z); they are not part of the liver mask.
     """
 
     volume: Floats
@@ -54,6 +56,7 @@ class Scan:
     visit: str = ""
     visit_number: float = 0.0
     sequences: tuple[str, ...] = ()
+    vessels: Bools | None = None
 
     def __post_init__(self) -> None:
         volume = np.asarray(self.volume, dtype=np.float32)
@@ -90,6 +93,11 @@ class Scan:
                 raise UnusableImage(OTHER_GRID, cure="resample the reference to the image")
             reference = reference & ~mask
             object.__setattr__(self, "reference", reference if reference.any() else None)
+        if self.vessels is not None:
+            vessels = np.asarray(self.vessels).astype(bool)
+            if vessels.shape != mask.shape:
+                raise UnusableImage(OTHER_GRID, cure="resample the vessels to the image")
+            object.__setattr__(self, "vessels", vessels if vessels.any() else None)
         if self.affine is None:
             object.__setattr__(self, "affine", np.diag([*spacing, 1.0]))
 
@@ -128,6 +136,7 @@ def read_scan(
     *,
     liver_label: int | None = None,
     reference_label: int | None = None,
+    vessel_label: int | None = None,
     subject: str = "",
     visit: str = "",
     visit_number: float = 0.0,
@@ -143,9 +152,12 @@ def read_scan(
         Liver mask or label map.
     liver_label : int or None
         Number of the liver in the label map; None takes every voxel above zero but the
-        reference.
+        reference and the vessels.
     reference_label : int or None
         Number of the reference tissue (spleen); a scan without it has ``reference`` None.
+    vessel_label : int or None
+        Number of the vessels, which are not analysed as liver; a scan without them has
+        ``vessels`` None.
 
     Returns
     -------
@@ -174,10 +186,8 @@ def read_scan(
     grid = working_grid(headers, outline)
     labels = onto(np.rint(read_voxels(outline)), outline, grid)
     reference = None if reference_label is None else labels == reference_label
-    if liver_label is not None:
-        liver = labels == liver_label
-    else:
-        liver = labels > 0 if reference is None else (labels > 0) & ~reference
+    vessels = None if vessel_label is None else labels == vessel_label
+    liver = liver_of(labels, liver_label, reference_label, vessel_label)
     if not liver.any():
         detail = "none above zero" if liver_label is None else f"none of label {liver_label}"
         cure = "segment again or leave the scan out"
@@ -187,8 +197,16 @@ def read_scan(
     channels = [onto(read_voxels(header), header, grid) for header in headers]
     return Scan(
         np.stack(channels), liver, grid.spacing, reference, grid.affine,
-        subject, visit, float(visit_number), tuple(sequences),
+        subject, visit, float(visit_number), tuple(sequences), vessels,
     )  # fmt: skip
+
+
+def liver_of(labels: Floats, liver: int | None, *others: int | None) -> Bools:
+    """Liver voxels of a label map: those of ``liver``, or all above zero but the ``others``."""
+    if liver is not None:
+        return np.asarray(labels == liver)
+    rest = [other for other in others if other is not None]
+    return np.asarray((labels > 0) & ~np.isin(labels, rest))
 
 
 @dataclass(frozen=True)
@@ -203,6 +221,7 @@ class Source:
     sequences: tuple[str, ...] = ()
     liver_label: int | None = None
     reference_label: int | None = None
+    vessel_label: int | None = None
     scan: Scan | None = field(default=None, repr=False)
 
     def load(self) -> Scan:
@@ -215,8 +234,9 @@ class Source:
             )
         return read_scan(
             self.images, self.mask, liver_label=self.liver_label,
-            reference_label=self.reference_label, subject=self.subject, visit=self.visit,
-            visit_number=self.visit_number, sequences=self.sequences,
+            reference_label=self.reference_label, vessel_label=self.vessel_label,
+            subject=self.subject, visit=self.visit, visit_number=self.visit_number,
+            sequences=self.sequences,
         )  # fmt: skip
 
 
@@ -226,6 +246,7 @@ def sources(
     sequences: Sequence[str] | None = None,
     liver_label: int | None = None,
     reference_label: int | None = None,
+    vessel_label: int | None = None,
 ) -> list[Source]:
     """List the scans of an images frame, or of Scan objects, or of (volume, mask, spacing) tuples.
 
@@ -263,6 +284,7 @@ def sources(
                 str(subject), str(part["AVISIT"].iloc[0]), float(part["AVISITN"].iloc[0]),
                 tuple(Path(str(by_name.loc[name, "IMAGE"])) for name in present),
                 None if mask is None else Path(str(mask)), present, liver_label, reference_label,
+                vessel_label,
             )
         )  # fmt: skip
     return found

@@ -18,10 +18,11 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from livertrack._files import canonical_json, hash_file, hash_text, whole_file, write_json
+from livertrack._region_names import region_name
 from livertrack._results import Result
 from livertrack.errors import DataError, UsageError
 from livertrack.imaging.reading import UnusableImage, files_behind
-from livertrack.imaging.regions import WHOLE, region_counts
+from livertrack.imaging.regions import WHOLE, Regions, region_counts
 from livertrack.imaging.scan import Scan, Source, sources
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class SignatureResult(Result):
     ----------
     table : DataFrame
         Signature records (also ``records``), one row per scan, REGION and type: ``USUBJID, AVISIT,
-        AVISITN, REGION`` (blank: whole liver; SHELL1 outermost), ``PARAMCD, PARAM, AVAL``
+        AVISITN, REGION`` (blank: whole liver; see the dictionary), ``PARAMCD, PARAM, AVAL``
         (proportion of the region, 0..1), ``NVOX`` (voxels of the region), ``BASE, CHG, ABLFL``.
     scans : DataFrame
         One row per scan: ``SCANFL`` (Y analysed, N excluded), ``REASON``, quality numbers, ``MAP``
@@ -73,6 +74,8 @@ def signatures(
     baseline: str | None = None,
     liver_label: int | None = None,
     reference_label: int | None = None,
+    vessel_label: int | None = None,
+    regions: Regions | None = None,
     workers: int | None = None,
     on_error: Literal["exclude", "stop"] = "exclude",
     min_voxels: int = 500,
@@ -93,6 +96,10 @@ def signatures(
         beside each), on the grid of the mask; None writes nothing.
     shells : int
         Capsule-to-core shells of equal volume, besides the whole liver.
+    liver_label, reference_label, vessel_label : int or None
+        Values in MASK (see `read_scan`).
+    regions : Regions or None
+        Shells, sectors and bands around vessels, in place of ``shells``.
     baseline : str or None
         AVISIT of the baseline; the lowest AVISITN where None.
     workers : int or None
@@ -128,17 +135,19 @@ def signatures(
         sequences=named if isinstance(images, pd.DataFrame) else None,
         liver_label=liver_label,
         reference_label=reference_label,
+        vessel_label=vessel_label,
     )
+    rules = regions or Regions(shells=shells)
     maps = None if out is None else Path(out) / "maps"
     names = map_names(scans)
     work = partial(
-        _one, vocabulary=vocabulary, uses=_uses(vocabulary, shells, min_voxels), maps=maps,
-        shells=shells, min_voxels=min_voxels, resume=resume, device=device,
+        _one, vocabulary=vocabulary, uses=_uses(vocabulary, rules, min_voxels), maps=maps,
+        rules=rules, min_voxels=min_voxels, resume=resume, device=device,
     )  # fmt: skip
     jobs = (delayed(work)(scan, name) for scan, name in zip(scans, names, strict=True))
     done = Parallel(n_jobs=workers, return_as="generator")(jobs)
     rows = list(tqdm(done, total=len(scans), desc="signatures", unit="scan", disable=not progress))
-    return _result(scans, rows, vocabulary, shells, baseline, on_error)
+    return _result(scans, rows, vocabulary, rules, baseline, on_error)
 
 
 def map_names(scans: Sequence[Source]) -> list[str]:
@@ -172,8 +181,10 @@ def _labels(values: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _uses(vocabulary: Vocabulary, shells: int, min_voxels: int) -> str:
-    return canonical_json({"vocabulary": vocabulary.hash, "shells": shells, "least": min_voxels})
+def _uses(vocabulary: Vocabulary, rules: Regions, min_voxels: int) -> str:
+    return canonical_json(
+        {"vocabulary": vocabulary.hash, "regions": rules.settings(), "least": min_voxels}
+    )
 
 
 def _one(
@@ -183,7 +194,7 @@ def _one(
     vocabulary: Vocabulary,
     uses: str,
     maps: Path | None,
-    shells: int,
+    rules: Regions,
     min_voxels: int,
     resume: bool,
     device: str | None,
@@ -209,7 +220,7 @@ def _one(
             cure = "segment again or lower min_voxels"
             raise UnusableImage(f"fewer than {min_voxels} liver voxels", cure=cure)
         labels, quality = vocabulary.label_scan(scan, device=device)
-        counts = region_counts(labels, scan.mask, scan.spacing, vocabulary.n_types, shells)
+        counts = region_counts(labels, scan, vocabulary.n_types, rules)
         row = {"quality": quality, "counts": counts}
         if maps is not None:
             _write_map(maps / name, labels, scan, {**row, "inputs": key})
@@ -222,7 +233,8 @@ def _one(
 
 def _input_hash(source: Source) -> str:
     """Hash of the bytes a label map depends on, and of how they are read."""
-    how = canonical_json([source.liver_label, source.reference_label, list(source.sequences)])
+    labels = [source.liver_label, source.reference_label, source.vessel_label]
+    how = canonical_json([*labels, list(source.sequences)])
     if source.scan is None:
         paths = [path for path in (*source.images, source.mask) if path is not None]
         files = [files_behind(path) for path in paths]
@@ -231,7 +243,7 @@ def _input_hash(source: Source) -> str:
         )
     scan = source.scan
     parts = [scan.volume, scan.mask, np.array(scan.spacing), np.asarray(scan.affine)]
-    parts += [] if scan.reference is None else [scan.reference]
+    parts += [part for part in (scan.reference, scan.vessels) if part is not None]
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{part.shape}{part.dtype}".encode())
@@ -282,7 +294,7 @@ def _result(
     scans: Sequence[Source],
     rows: Sequence[Mapping[str, Any]],
     vocabulary: Vocabulary,
-    shells: int,
+    rules: Regions,
     baseline: str | None,
     on_error: str,
 ) -> SignatureResult:
@@ -315,8 +327,8 @@ def _result(
         text=text + (f"; {len(failed)} excluded ({listed})." if failed else "."),
         settings={
             "method": vocabulary.settings["method"], "vocabulary": vocabulary.hash,
-            "shells": shells, "n_types": vocabulary.n_types, "n_scans": len(scans),
-            "n_excluded": len(failed),
+            "shells": rules.shells, "regions": rules.settings(), "n_types": vocabulary.n_types,
+            "n_scans": len(scans), "n_excluded": len(failed),
         },
         notes=(f"{len(failed)} of {len(scans)} scans excluded: {listed}",) if failed else (),
     )  # fmt: skip
@@ -333,7 +345,7 @@ def _records(
         for region, counts in row.get("counts", {}).items():
             total = sum(counts)
             for code, count in zip(vocabulary.parameters, counts, strict=True):
-                where = "" if region == WHOLE else f", {region.lower()}"
+                where = "" if region == WHOLE else f", {region_name(region)}"
                 found.append(
                     {
                         "USUBJID": scan.subject, "AVISIT": scan.visit,

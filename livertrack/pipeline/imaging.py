@@ -17,6 +17,7 @@ from livertrack.pipeline.ledger import Ledger
 from livertrack.pipeline.progress import Progress
 from livertrack.pipeline.vocabulary import (
     fit_study_vocabulary,
+    plan_regions,
     study_images,
     study_signatures,
     vocabulary_seed,
@@ -122,9 +123,10 @@ class _Steps:
         result = pathway_records(
             self._labelled(), n_types=vocabulary.n_types,
             baseline=self.study.plan.data.baseline, method=settings.correspondence,
-            min_dice=settings.registration_dice, shells=settings.shells,
+            min_dice=settings.registration_dice, regions=plan_regions(settings),
             distances=vocabulary.card["distances"], liver_label=settings.liver_label,
-            reference_label=settings.reference_label, maps=self.out / "carried", atlas=True,
+            reference_label=settings.reference_label, vessel_label=settings.vessel_label,
+            maps=self.out / "carried", atlas=True,
         )  # fmt: skip
         arms = self.study.adsl[["USUBJID", self.study.plan.data.arm]].astype(object)
         adam = self.out / "adam"

@@ -16,6 +16,8 @@ from livertrack.study import Study, read_study
 
 if TYPE_CHECKING:
     from livertrack.imaging import SignatureResult, Vocabulary
+    from livertrack.imaging.regions import Regions
+    from livertrack.plan_imaging import ImagingSettings
 
 
 def vocabulary_seed(study: Study) -> int:
@@ -99,6 +101,14 @@ def label_study(
     return _written(out, study_signatures(study, words, out))
 
 
+def plan_regions(settings: ImagingSettings) -> Regions:
+    """Regions that the plan asks for."""
+    from livertrack.imaging.regions import Regions
+
+    parts = settings.parts
+    return Regions(parts.shells, parts.sectors, tuple(parts.vessel_distance_mm))
+
+
 def study_signatures(study: Study, vocabulary: Vocabulary, out: Path) -> SignatureResult:
     """Label maps and signature records of a study's scans, as its plan says."""
     from livertrack.imaging import signatures
@@ -108,9 +118,10 @@ def study_signatures(study: Study, vocabulary: Vocabulary, out: Path) -> Signatu
         msg = "the plan has no imaging section"
         raise PlanError(msg)
     return signatures(
-        study_images(study, repeats=True), vocabulary, out=out, shells=settings.shells,
+        study_images(study, repeats=True), vocabulary, out=out, regions=plan_regions(settings),
         baseline=study.plan.data.baseline, liver_label=settings.liver_label,
-        reference_label=settings.reference_label, on_error=settings.on_error,
+        reference_label=settings.reference_label, vessel_label=settings.vessel_label,
+        on_error=settings.on_error,
         min_voxels=settings.min_voxels, progress=True,
     )  # fmt: skip
 

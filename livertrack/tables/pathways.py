@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from livertrack._views import frame_of, order_of, region_name, rows_of
+from livertrack._region_names import region_name
+from livertrack._views import frame_of, order_of, rows_of
 from livertrack.tables._format import confidence, integer, interval, number, p_value
 from livertrack.tables._table import Row, Table, grouped
 from livertrack.tables.comparisons import sentence
