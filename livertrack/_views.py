@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -44,7 +45,8 @@ def frame_of(result: Any, name: str = "table", columns: Sequence[str] = ()) -> p
 
     Analysis results data have no rows of an empty frame, so a result read back lacks it.
     """
-    frames = result.frames() if callable(result.frames) else result.frames
+    frames = {} if result is None else result.frames
+    frames = frames() if callable(frames) else frames
     found: pd.DataFrame | None = frames.get(name)
     if found is None or found.empty:
         return pd.DataFrame(columns=list(columns))
@@ -70,13 +72,6 @@ def order_of(values: Sequence[Any], wanted: Sequence[str] | None = None) -> list
     return [*first, *(value for value in seen if value not in first)]
 
 
-def region_name(region: str) -> str:
-    """Name a region for a reader; shells are counted from the surface of the liver."""
-    if not region:
-        return "whole liver"
-    return f"shell {region[5:]}" if region.startswith("SHELL") and region[5:].isdigit() else region
-
-
 def reason_text(reason: str) -> str:
     """Write a reason of a dataset in lower case where it is in capitals."""
     text = reason.strip()
@@ -86,3 +81,39 @@ def reason_text(reason: str) -> str:
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of a frame as dictionaries."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def is_type(parameter: str) -> bool:
+    """Whether a PARAMCD is a tissue type (TV01, TV02, ...)."""
+    return parameter.startswith("TV") and parameter[2:].isdigit()
+
+
+def type_number(parameter: str) -> int:
+    """Number of a tissue type; 0 for other measures."""
+    return int(parameter[2:]) if is_type(parameter) else 0
+
+
+def scale_of(parameter: str) -> float:
+    """Factor from the unit of the records to that shown: shares are shown as percent."""
+    return 100.0 if is_type(parameter) else 1.0
+
+
+def unitless(label: str) -> str:
+    """Drop the unit in parentheses at the end of a label, where numbers beside it have none."""
+    return re.sub(r"\s*\([^()]*\)$", "", label)
+
+
+def arm_of_term(term: str, arms: Sequence[str]) -> str:
+    """Name a treatment-contrast term by its level: ``TRT01P[T.High]`` is ``High``."""
+    match = re.fullmatch(r"(?P<column>\w+)\[(?:T\.)?(?P<level>.*)\]", term)
+    if match is None:
+        return term
+    return match["level"] if match["level"] in arms else f"{match['column']}: {match['level']}"
+
+
+def term_name(term: str, arms: Sequence[str], labels: Mapping[str, str] | None = None) -> str:
+    """Name a term of a model for a reader: an arm, the baseline value, a labelled covariate."""
+    name = arm_of_term(term, arms)
+    column, colon, level = name.partition(": ")
+    known = {"BASE": "Baseline value", **(labels or {})}
+    return known.get(column, column) + colon + level

@@ -7,6 +7,7 @@ from livertrack.figures.agreement import bland_altman_plot
 from livertrack.figures.boundaries import boundary_plot
 from livertrack.figures.compared import comparison_panels
 from livertrack.figures.consort import consort
+from livertrack.figures.diagnostics import mmrm_diagnostic_panels
 from livertrack.figures.forest import estimates_by, forest
 from livertrack.figures.graph import hypothesis_graph
 from livertrack.figures.incidence import incidence_curves
@@ -29,6 +30,7 @@ from livertrack.figures.prediction import (
 from livertrack.figures.shift import rater_heat_map, shift_heat_map
 from livertrack.figures.signatures import signature_trajectories
 from livertrack.figures.survival import kaplan_meier_curve
+from livertrack.figures.tipping_point import tipping_point_plot
 from livertrack.figures.vocabulary import (
     exemplar_patches,
     intensity_profiles,
@@ -60,6 +62,7 @@ __all__ = [
     "label_maps",
     "line_forest",
     "max_t_lines",
+    "mmrm_diagnostic_panels",
     "model_figure",
     "odds_forest",
     "pathway_matrix",
@@ -72,6 +75,7 @@ __all__ = [
     "shift_heat_map",
     "signature_trajectories",
     "subgroup_lines",
+    "tipping_point_plot",
     "type_colour",
     "type_hatch",
     "type_marker",

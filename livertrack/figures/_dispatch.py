@@ -10,9 +10,15 @@ from livertrack.endpoints.mmrm import Mmrm
 from livertrack.endpoints.mmrm_diagnostics import mmrm_diagnostics
 from livertrack.errors import UsageError
 from livertrack.figures.agreement import bland_altman_plot
+from livertrack.figures.boundaries import boundary_plot
+from livertrack.figures.compared import comparison_panels
 from livertrack.figures.consort import consort
 from livertrack.figures.diagnostics import mmrm_diagnostic_panels
 from livertrack.figures.forest import estimates_by, forest
+from livertrack.figures.graph import hypothesis_graph
+from livertrack.figures.incidence import incidence_curves
+from livertrack.figures.lines import composition_lines, max_t_lines, odds_forest, subgroup_lines
+from livertrack.figures.noise import real_change_panels
 from livertrack.figures.pathways import pathway_matrix
 from livertrack.figures.prediction import prediction_panels
 from livertrack.figures.shift import rater_heat_map, shift_heat_map

@@ -13,7 +13,8 @@ TYPE_COLOURS = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#6B6B6B",
     "#882255", "#332288", "#DDCC77", "#44AA99",
 )  # fmt: skip
-_HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo", "--")
+# no dots or circles: each would be a hundred kilobytes of a vector figure
+_HATCHES = ("", "///", "||", "xxx", "\\\\\\", "++", "/-", "--")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _ARM_COLOURS = ("#4D4D4D", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 _ARM_LINES = ("--", "-", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))

@@ -46,8 +46,8 @@ def bland_altman_plot(
         if "conf_low" in row and row["conf_low"] == row["conf_low"]:
             ax.axhspan(row["conf_low"], row["conf_high"], color=LINE, alpha=0.35, linewidth=0)
         ax.text(
-            1.01, row["estimate"], f"{row['estimate']:.3g}", transform=ax.get_yaxis_transform(),
-            va="center", fontsize=8,
+            1.01, row["estimate"], f"{row['estimate']:.3g}".replace("-", "−"), fontsize=8,
+            va="center", transform=ax.get_yaxis_transform(),
         )  # fmt: skip
     suffix = f" ({unit})" if unit else ""
     ax.set(xlabel=f"Mean of the two methods{suffix}", ylabel=f"Difference{suffix}")

@@ -60,7 +60,7 @@ def kaplan_meier_curve(
     axes[0].grid(axis="y")
     axes[0].legend(loc="lower left")
     axes[0].set_xlabel(time_label)
-    _numbers(axes[1], at_risk, levels, axes[0])
+    numbers_at_risk(axes[1], at_risk, levels, axes[0])
     return np.asarray(axes)
 
 
@@ -85,13 +85,16 @@ def _curve(ax: Axes, rows: pd.DataFrame, level: str, place: int, *, shaded: bool
     )  # fmt: skip
 
 
-def _numbers(ax: Axes, at_risk: pd.DataFrame, levels: Sequence[str], above: Axes) -> None:
+def numbers_at_risk(
+    ax: Axes, at_risk: pd.DataFrame, levels: Sequence[str], above: Axes, *, names: bool = True
+) -> None:
+    """Write the numbers at risk of each arm under the time axis of ``above``."""
     ax.set(xlim=above.get_xlim(), ylim=(len(levels) - 0.4, -1.1))
     ax.text(0, -0.85, "Number at risk", fontsize=8.5, fontweight="bold", ha="left", va="center")
     for row in rows_of(at_risk):
         place, count = levels.index(str(row["arm"])), int(row["n_risk"])
         ax.text(float(row["time"]), place, str(count), ha="center", va="center", fontsize=8.5)
-    ax.set_yticks(range(len(levels)), levels)
+    ax.set_yticks(range(len(levels)), levels if names else [""] * len(levels))
     ax.tick_params(length=0, pad=14)
     ax.set_xticks([])
     for side in ("left", "bottom"):

@@ -30,7 +30,7 @@ class WeightedKappa(Raters):
     rater_1: str
     rater_2: str
     weights: Literal["quadratic", "linear", "none"] = "quadratic"
-    levels: list[float] | None = None
+    levels: list[int | float] | None = None
 
 
 @endpoint("bland_altman")

@@ -22,4 +22,4 @@ class ShiftTable(Options):
 
     needs = ("visit", "parameters")
     better: Literal["lower", "higher"] = "lower"
-    levels: list[float] | None = None
+    levels: list[int | float] | None = None

@@ -42,6 +42,37 @@ class Run:
     results: tuple[StoredResult, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    _shown: set[int] = field(default_factory=set, repr=False)
+
+    def take(self, *contexts: str) -> list[StoredResult]:
+        """Results of these endpoints, in plan order, for the section that shows them.
+
+        What no section takes is left to `left`.
+        """
+        found = self.find(*contexts)
+        self._shown.update(map(id, found))
+        return found
+
+    def take_first(self, *contexts: str) -> StoredResult | None:
+        """First result of these endpoints, if there is one, for the section that shows it."""
+        found = self.find(*contexts)[:1]
+        self._shown.update(map(id, found))
+        return next(iter(found), None)
+
+    def left(self) -> list[StoredResult]:
+        """Results that no section has taken."""
+        return [result for result in self.results if id(result) not in self._shown]
+
+    def by_analysis(self, *contexts: str) -> dict[str, list[StoredResult]]:
+        """Take results of these endpoints, grouped by analysis."""
+        groups: dict[str, list[StoredResult]] = {}
+        for result in self.take(*contexts):
+            groups.setdefault(result.analysis, []).append(result)
+        return groups
+
+    def title(self, name: str, otherwise: str = "") -> str:
+        """Title of an analysis in the plan."""
+        return str(self.analysis(name).get("title") or otherwise)
 
     def find(self, *contexts: str) -> list[StoredResult]:
         """Results of these endpoints, in plan order."""
@@ -115,6 +146,8 @@ class Run:
 
     def label(self, parameter: str) -> str:
         """Name a measure, with its unit where the run states it."""
+        if " v " in parameter:
+            return " v ".join(map(self.label, parameter.split(" v ")))
         stated = self.provenance.get("parameters", {})
         named = (self.plan["data"].get("labels") or {}).get(parameter)
         if named is None and parameter.startswith("TV") and parameter[2:].isdigit():
@@ -147,8 +180,9 @@ class Run:
         return {result.variable: self.label(result.variable) for result in results}
 
     def all_labels(self) -> dict[str, str]:
-        """Name every measure of the run."""
-        return {**self.stated_labels, **self.labels(self.results), **self.type_labels}
+        """Name every measure of the run, and the columns of adsl."""
+        own = {**self.labels(self.results), **self.type_labels}
+        return {**self.subject_labels, **self.stated_labels, **own}
 
     def outcome(self, result: StoredResult) -> str:
         """Name what a prediction is about, with the threshold that makes it binary."""

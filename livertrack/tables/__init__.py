@@ -1,5 +1,6 @@
 """Results -> formatted tables. Rounding happens here and nowhere else; nothing is computed."""
 
+from livertrack.tables._endpoint_words import ENDPOINTS
 from livertrack.tables._format import (
     confidence,
     count_percent,
@@ -12,12 +13,15 @@ from livertrack.tables._format import (
     percent,
 )
 from livertrack.tables._table import Row, Table, grouped
+from livertrack.tables.agreement import agreement_table, icc_table, smallest_change_table
 from livertrack.tables.comparisons import (
     comparison_table,
     contrast_table,
-    responder_table,
+    measures_table,
     separation_table,
 )
+from livertrack.tables.competing import incidence_table
+from livertrack.tables.composition import composition_table, permanova_table
 from livertrack.tables.descriptive import (
     baseline_summary,
     disposition_table,
@@ -25,16 +29,17 @@ from livertrack.tables.descriptive import (
     scan_table,
     signature_table,
 )
+from livertrack.tables.design import boundary_table, power_table
 from livertrack.tables.events import event_comparison_table, event_table
+from livertrack.tables.further import frames_beside, further_table
 from livertrack.tables.methods import (
-    ENDPOINTS,
     SCAN_MEASURES,
     limitations,
     methods_paragraphs,
     provenance_table,
     responder_rule,
 )
-from livertrack.tables.multiplicity import family_table
+from livertrack.tables.multiplicity import family_table, max_t_table
 from livertrack.tables.pathways import net_change_table, pathway_table
 from livertrack.tables.plan import analysis_table, estimand_table
 from livertrack.tables.prediction import (
@@ -44,53 +49,84 @@ from livertrack.tables.prediction import (
     prediction_table,
     set_name,
 )
+from livertrack.tables.responders import (
+    adjusted_responder_table,
+    association_table,
+    criteria_rule,
+    responder_table,
+)
+from livertrack.tables.scores import kappa_table, odds_table, shift_summary_table
 from livertrack.tables.sentences import (
     comparison_sentences,
     contrast_sentences,
+    max_t_sentences,
     pathway_sentence,
     prediction_sentence,
+    real_change_sentences,
     separation_sentence,
 )
+from livertrack.tables.subgroups import subgroup_table
 from livertrack.tables.vocabulary import planted_table, recovery_table, vocabulary_table
+from livertrack.tables.wins import pair_level_table, pair_table
 
 __all__ = [
     "ENDPOINTS",
     "SCAN_MEASURES",
     "Row",
     "Table",
+    "adjusted_responder_table",
+    "agreement_table",
     "analysis_table",
+    "association_table",
     "auc_labels",
     "baseline_summary",
+    "boundary_table",
     "comparison_sentences",
     "comparison_table",
+    "composition_table",
     "confidence",
     "contrast_sentences",
     "contrast_table",
     "count_percent",
+    "criteria_rule",
     "digits_for",
     "disposition_table",
     "estimand_table",
     "event_comparison_table",
     "event_table",
     "family_table",
+    "frames_beside",
+    "further_table",
     "grouped",
+    "icc_table",
+    "incidence_table",
     "integer",
     "interval",
+    "kappa_table",
     "limitations",
     "limits",
+    "max_t_sentences",
+    "max_t_table",
+    "measures_table",
     "methods_paragraphs",
     "metric_name",
     "net_change_table",
     "number",
+    "odds_table",
     "p_value",
+    "pair_level_table",
+    "pair_table",
     "pathway_sentence",
     "pathway_table",
     "percent",
+    "permanova_table",
     "planted_table",
+    "power_table",
     "prediction_comparison_table",
     "prediction_sentence",
     "prediction_table",
     "provenance_table",
+    "real_change_sentences",
     "recovery_table",
     "responder_rule",
     "responder_table",
@@ -99,6 +135,9 @@ __all__ = [
     "separation_sentence",
     "separation_table",
     "set_name",
+    "shift_summary_table",
     "signature_table",
+    "smallest_change_table",
+    "subgroup_table",
     "vocabulary_table",
 ]

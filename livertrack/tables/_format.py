@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 #: what stands where there is no number
@@ -62,6 +62,14 @@ def interval(estimate: Any, low: Any, high: Any, digits: int = 2) -> str:
 def limits(low: Any, high: Any, digits: int = 2) -> str:
     """Format the two limits of an interval."""
     return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def row_interval(row: Mapping[str, Any], scale: float = 1.0, digits: int = 2) -> str:
+    """Format ``estimate, conf_low, conf_high`` of a row, in a unit ``scale`` times smaller."""
+    estimate, low, high = (
+        scale * row.get(column, math.nan) for column in ("estimate", "conf_low", "conf_high")
+    )
+    return interval(estimate, low, high, digits)
 
 
 def count_percent(count: Any, total: Any) -> str:

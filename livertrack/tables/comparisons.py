@@ -15,7 +15,6 @@ from livertrack.tables._format import (
     interval,
     number,
     p_value,
-    percent,
     proper,
 )
 from livertrack.tables._table import Row, Table, grouped
@@ -123,6 +122,47 @@ def comparison_table(
     )  # fmt: skip
 
 
+def measures_table(results: Sequence[Any], *, labels: Labels | None = None) -> Table:
+    """AUC and g of each measure on the same subjects, from `compare_separation`, with optimism."""
+    columns = (
+        "arm", "measure", "g", "g_low", "g_high", "auc", "auc_low", "auc_high", "auc_apparent",
+        "auc_optimism", "n_arm", "n_ref",
+    )  # fmt: skip
+    groups = []
+    for result in results:
+        frame = frame_of(result, "measures", columns)
+        for arm in order_of([*frame["arm"]]):
+            rows = [
+                Row(
+                    (labels or {}).get(str(row["measure"]), str(row["measure"])),
+                    (
+                        f"{integer(row['n_arm'])} / {integer(row['n_ref'])}",
+                        interval(row["g"], row["g_low"], row["g_high"]),
+                        interval(row["auc"], row["auc_low"], row["auc_high"]),
+                        number(row["auc_apparent"]), number(row["auc_optimism"]),
+                    ),
+                )
+                for row in rows_of(frame[frame["arm"].astype(str) == arm])
+            ]  # fmt: skip
+            groups.append((arm, rows))
+    level = _level(results)
+    return Table(
+        title="Each measure on the subjects who have all of them, with the optimism of scores",
+        stub="Arm and measure",
+        headers=(
+            "N arm / reference", f"Hedges g ({level} CI)", f"AUC ({level} CI)",
+            "AUC where fitted", "Optimism",
+        ),
+        rows=grouped(groups),
+        footnotes=(
+            "AUC of a score of several measures: subjects it was not fitted to (cross-fitted). "
+            "AUC where fitted: the same score on its own subjects; optimism is what it gains "
+            "there and would lose in new ones. Single measures are fitted to nobody.",
+        ),
+        empty="No measure could be compared.",
+    )  # fmt: skip
+
+
 def contrast_table(
     results: Sequence[Any], *, arms: Sequence[str] = (), labels: Labels | None = None
 ) -> Table:
@@ -161,57 +201,6 @@ def contrast_table(
         ),
         empty="No model could be fitted.",
     )
-
-
-def responder_table(
-    results: Sequence[Any], *, arms: Sequence[str] = (), labels: Labels | None = None
-) -> Table:
-    """Differences in responder proportions, from `risk_difference` results."""
-    groups = []
-    for result in results:
-        measure = variable_of(result)
-        frame = frame_of(result, "table", (*_CONTRAST, "arm"))
-        rows = [
-            Row(
-                str(row["arm"]),
-                (
-                    _share(row, "arm"), _share(row, "ref"),
-                    interval(
-                        _hundred(row["estimate"]), _hundred(row["conf_low"]),
-                        _hundred(row["conf_high"]), 1,
-                    ),
-                    p_value(row["p_value"]),
-                ),
-            )
-            for row in _ordered(frame, "arm", arms)
-        ]  # fmt: skip
-        groups.append(((labels or {}).get(measure, measure), rows))
-    return Table(
-        title="Responders: difference in proportions from the reference arm",
-        stub="Response and arm",
-        headers=(
-            "Responders, arm", "Responders, reference",
-            f"Difference, percentage points ({_level(results)} CI)", "p",
-        ),
-        rows=grouped(groups),
-        footnotes=("Denominator: subjects counted in the column.", *_method(results)),
-        empty="No responder analysis could be computed.",
-    )  # fmt: skip
-
-
-def _share(row: Mapping[str, Any], which: str) -> str:
-    n = row.get(f"n_{which}")
-    for name in (f"responders_{which}", f"events_{which}", f"x_{which}", f"r_{which}"):
-        if name in row:
-            return f"{integer(row[name])} of {integer(n)}"
-    for name in (f"proportion_{which}", f"p_{which}", f"rate_{which}"):
-        if name in row:
-            return f"{percent(row[name])} of {integer(n)}"
-    return f"N = {integer(n)}"
-
-
-def _hundred(value: Any) -> Any:
-    return value if value is None or isinstance(value, str) else 100 * value
 
 
 def _value(settings: Mapping[str, Any]) -> str:

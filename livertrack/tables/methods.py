@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from livertrack.tables._endpoint_words import MISSING, SENTENCES
 from livertrack.tables._format import confidence, proper
 from livertrack.tables._table import Row, Table, grouped
 
-#: endpoint -> what a reader calls it
-ENDPOINTS = {
-    "ancova": "Analysis of covariance", "mmrm": "Mixed model for repeated measures",
-    "separation": "Separation", "compare_separation": "Separation compared",
-    "change_pathways": "Change pathways", "biopsy_prediction": "Biopsy prediction",
-    "risk_difference": "Responders", "responders": "Responders", "kaplan_meier": "Kaplan-Meier",
-    "log_rank": "Log-rank test", "cox": "Cox model", "rmst": "Restricted mean survival time",
-}  # fmt: skip
 #: quality measures of a scan -> what a reader calls them
 SCAN_MEASURES = {
     "NVOX": "Liver voxels", "VOLML": "Liver volume (mL)", "SNR": "Signal-to-noise ratio",
@@ -37,31 +30,6 @@ _WAYS = {
     "rigid": "aligned rigidly on the liver", "deformable": "aligned by a deformation of the liver",
     "none": "not aligned: pathways are the least change that explains both signatures",
 }  # fmt: skip
-#: one sentence per endpoint, in the words of a methods section; keys are contexts of the plan
-_SENTENCES = {
-    "ancova": "Changes from baseline were compared by analysis of covariance with the formula "
-    "`{formula}`; adjusted means are averaged over the other factors with equal weights.",
-    "mmrm": "Changes at all visits were compared by a mixed model for repeated measures, "
-    "`{formula}`, fitted by restricted maximum likelihood with {df} degrees of freedom.",
-    "separation": "Separation of each arm from the reference is given as Hedges g with exact "
-    "noncentral-t limits [@hedges1981] and as AUC with DeLong limits [@delong1988]; bootstrap "
-    "limits resample subjects within arms ({n_boot} resamples).",
-    "compare_separation": "Measures were compared with each other on subjects who have both, by a "
-    "paired bootstrap of subjects ({n_boot} resamples) and the paired DeLong test; scores made of "
-    "several measures were fitted without the subjects they score.",
-    "change_pathways": "Pathways were compared with the reference by random relabelling of arms "
-    "within strata ({n_perm} permutations); p-values are adjusted over all tested pathways by "
-    "step-down max-T [@westfall1993].",
-    "biopsy_prediction": "Biopsy features were predicted by nested cross-validation ({n_folds} "
-    "folds, {n_repeats} repeat(s)) grouped by subject: every choice is made inside the training "
-    "folds, and each subject is predicted by models that never saw that subject.",
-    "risk_difference": "Proportions of responders were compared by the {method} method; a missing "
-    "value counts as {missing}.",
-    "kaplan_meier": "Times to event are shown as Kaplan-Meier estimates with log-log limits.",
-    "log_rank": "They were compared by the log-rank test.",
-    "cox": "Hazard ratios are from a Cox model, `{formula}`, with {ties} handling of ties.",
-    "rmst": "Restricted mean times are up to {tau}.",
-}
 
 
 def methods_paragraphs(plan: Mapping[str, Any]) -> list[str]:
@@ -101,30 +69,39 @@ def _imaging(settings: Mapping[str, Any]) -> str:
 def _statistics(plan: Mapping[str, Any]) -> str:
     sentences = []
     for analysis in plan.get("analyses") or []:
-        template = _SENTENCES.get(analysis["endpoint"])
+        template = SENTENCES.get(analysis["endpoint"])
         if template is None:
             continue
         options = {
             key: _option(value).replace("{arm}", plan["data"].get("arm", "TRT01P"))
             for key, value in (analysis.get("options") or {}).items()
         }
+        options["missing"] = MISSING.get(options.get("missing", ""), "")
         sentence = template.format_map(_Known(options))
         if sentence not in sentences:
             sentences.append(sentence)
     multiplicity = plan.get("multiplicity")
-    if multiplicity and multiplicity.get("family"):
-        sentences.append(
-            f"The family of {', '.join(multiplicity['family'])} is adjusted by the "
-            f"{proper(multiplicity['method'])} procedure."
-        )
+    family = list(
+        (multiplicity or {}).get("family") or (multiplicity or {}).get("hypotheses") or []
+    )
+    if multiplicity and family:
+        how = (
+            "graphical procedure [@bretz2009]" if multiplicity["method"] == "graphical"
+            else f"{proper(multiplicity['method'])} procedure"
+        )  # fmt: skip
+        sentences.append(f"The family of {'; '.join(family)} is adjusted by the {how}.")
     level = confidence(plan.get("conf_level", 0.95))
     sentences.append(f"Intervals are two-sided with confidence level {level}.")
     return "**Statistics.** " + " ".join(sentences)
 
 
 def _option(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float) and value.is_integer():
         return f"{value:.0f}"
+    if isinstance(value, list):
+        return ", ".join(map(_option, value))
     return proper(str(value))
 
 
@@ -193,6 +170,8 @@ def responder_rule(options: Mapping[str, Any]) -> str:
         "PCHG": "a relative change from baseline", "CHG": "a change from baseline",
         "AVAL": "a value",
     }.get(str(options.get("measure", "")), "")  # fmt: skip
+    if options.get("criteria"):
+        return ""
     unit = " %" if options.get("measure") == "PCHG" else ""
     if measure and options.get("below") is not None:
         return f"{measure} of {options['below']:g}{unit} or less".replace("-", "−")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from livertrack.tables._endpoint_words import ENDPOINTS
 from livertrack.tables._table import Row, Table, grouped
-from livertrack.tables.methods import ENDPOINTS
 
 
 def estimand_table(plan: Mapping[str, Any]) -> Table:

@@ -6,11 +6,21 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from livertrack._views import BENEFIT, frame_of, order_of, rows_of, variable_of
-from livertrack.tables._format import confidence, digits_for, interval, number, p_value
+from livertrack._region_names import SECTORS, region_name
+from livertrack._views import (
+    BENEFIT,
+    frame_of,
+    is_type,
+    order_of,
+    rows_of,
+    scale_of,
+    variable_of,
+)
+from livertrack.tables._format import confidence, digits_for, integer, interval, number, p_value
 from livertrack.tables.prediction import metric_name, set_name
 
-_SHELL = re.compile(r"region SHELL(\d+)")
+_REGION = re.compile(rf"region ((?:SHELL|VESSEL)\d+|{'|'.join(sorted(SECTORS, reverse=True))})\b")
+_FROM = {"shell": " (of the liver, counted from its surface)", "vessel": " (counted from vessels)"}
 _PAIRS = (
     "arm", "measure_1", "measure_2", "metric", "estimate_1", "estimate_2", "p_value", "n",
 )  # fmt: skip
@@ -77,7 +87,12 @@ def separation_sentence(results: Sequence[Any], *, arm: str, labels: Any) -> str
 
 def pathway_sentence(result: Any) -> str:
     """Give the sentence of a `change_pathways` result with regions named for a reader."""
-    return _SHELL.sub(r"shell \1 (of the liver, counted from its surface)", str(result.text))
+
+    def name(match: re.Match[str]) -> str:
+        words = region_name(match[1])
+        return f"the {words}" if match[1] in SECTORS else words + _FROM[words.split()[0]]
+
+    return _REGION.sub(name, str(result.text))
 
 
 def prediction_sentence(result: Any, *, outcome: str) -> str:
@@ -122,6 +137,63 @@ def comparison_sentences(result: Any, *, labels: Any, metric: str = "auc") -> li
                 f"{head}: none of the {len(rows)} pairs of measures differs clearly in how well "
                 "it separates the arms."
             )
+    return sentences
+
+
+def real_change_sentences(noise: Any, real: Any | None, *, labels: Any) -> list[str]:
+    """Say per measure which change is real and who changed by more.
+
+    Parameters
+    ----------
+    noise : a `repeatability` result
+    real : a `real_change` result, or None
+    labels : callable
+        Names a PARAMCD.
+    """
+    frame = frame_of(noise, "table", ("parameter", "quantity", "estimate", "n"))
+    least = frame[frame["quantity"].astype(str) == "smallest_real_change"]
+    counts = rows_of(frame_of(real, "table", ("parameter", "arm", "n", "fell", "rose")))
+    sentences = []
+    for row in rows_of(least):
+        name = str(row["parameter"])
+        if row["estimate"] != row["estimate"]:
+            sentences.append(f"{labels(name)}: no subject was measured twice.")
+            continue
+        size = scale_of(name) * row["estimate"]
+        shown = number(size, 1 if is_type(name) else digits_for([size]))
+        unit = " percentage points of the liver" if is_type(name) else ""
+        who = ", ".join(
+            f"{r['arm']} {integer(r['fell'] + r['rose'])} of {integer(r['n'])}"
+            for r in counts
+            if str(r["parameter"]) == name
+        )
+        tail = f"; changed by more: {who}" if who else ""
+        sentences.append(
+            f"{labels(name)}: a change of more than {shown}{unit} is real "
+            f"({integer(row['n'])} subjects measured twice){tail}."
+        )
+    return sentences
+
+
+def max_t_sentences(result: Any, *, labels: Any, arms: Sequence[str] = ()) -> list[str]:
+    """Name the measures that differ after adjustment for all of them, per arm."""
+    frame = frame_of(result, "table", ("arm", "value", "estimate", "p_adjusted"))
+    alpha = 1 - float(result.settings.get("conf_level", 0.95))
+    reference = result.settings.get("reference", "the reference")
+    sentences = []
+    for arm in order_of([*frame["arm"]], arms):
+        rows = rows_of(frame[frame["arm"].astype(str) == arm])
+        clear = [
+            f"{labels(str(row['value']))} ({'higher' if row['estimate'] > 0 else 'lower'}, "
+            f"adjusted p {_relation(row['p_adjusted'])})"
+            for row in rows
+            if row["p_adjusted"] <= alpha
+        ]
+        found = "; ".join(clear) if clear else "none"
+        sentences.append(
+            f"{arm} v {reference}, differing after adjustment for all {len(rows)} measures and "
+            f"every arm: {found}."
+        )
     return sentences
 
 
