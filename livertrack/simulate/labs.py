@@ -33,6 +33,7 @@ def simulate_labs(
     effect: float,
     visits: Mapping[str, int],
     settings: ClinicSettings,
+    stopped: float | None = None,
 ) -> pd.DataFrame:
     """Laboratory values of one subject at all visits.
 
@@ -48,12 +49,15 @@ def simulate_labs(
         The first is the baseline.
     settings : ClinicSettings
         Changes and coefficients of variation.
+    stopped : float, optional
+        Week in which treatment was stopped: later values follow the reference arm.
 
     Returns
     -------
     DataFrame
-        ``PARAMCD, PARAM, AVISIT, AVISITN, AVAL``; the change is multiplied by the subject's
-        response, so that ALT and tissue move together.
+        ``PARAMCD, PARAM, AVISIT, AVISITN, AVAL``, and without noise ``TRUE`` and, had treatment
+        gone on, ``UNSTOPPED``; the change is multiplied by the subject's response, so that ALT and
+        tissue move together.
     """
     share = severity.proportions
     own = rng.normal(0.0, [0.18, 0.10, 0.16])
@@ -63,14 +67,22 @@ def simulate_labs(
     platelets = (270.0 - 90.0 * collagen) * float(np.exp(own[2]))
     last = max(max(visits.values()), 1)
     rows = []
-    for visit, week in visits.items():
+
+    def values(dose: float, week: int) -> dict[str, float]:
         change = alt_change(dose, effect, week / last, settings) * severity.response
         alt = max(usual + change, 14.0)
-        true = {"ALT": alt, "AST": (12.0 + 0.6 * alt) * float(np.exp(own[1])), "PLAT": platelets}
+        return {"ALT": alt, "AST": (12.0 + 0.6 * alt) * float(np.exp(own[1])), "PLAT": platelets}
+
+    for visit, week in visits.items():
+        treated = values(dose, week)
+        true = treated if stopped is None or week <= stopped else values(0.0, week)
         noise = rng.normal(0.0, 1.0, 3)
         spread = (settings.alt_cv, settings.ast_cv, settings.platelet_cv)
         for (code, value), z, cv in zip(true.items(), noise, spread, strict=True):
             log_sd = np.sqrt(np.log1p(cv**2))
             measured = value * float(np.exp(z * log_sd - log_sd**2 / 2))
-            rows.append((code, PARAMETERS[code], visit, week, round(measured, 1)))
-    return pd.DataFrame(rows, columns=["PARAMCD", "PARAM", "AVISIT", "AVISITN", "AVAL"])
+            rows.append(
+                (code, PARAMETERS[code], visit, week, round(measured, 1), value, treated[code])
+            )
+    columns = ["PARAMCD", "PARAM", "AVISIT", "AVISITN", "AVAL", "TRUE", "UNSTOPPED"]
+    return pd.DataFrame(rows, columns=columns)

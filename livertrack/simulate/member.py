@@ -37,6 +37,7 @@ class Member:
     scan_visits: tuple[str, ...]
     biopsy_visits: tuple[str, ...]
     withdrawn_week: float | None
+    stopped_week: float | None
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
     scan: ScanSettings
@@ -65,7 +66,7 @@ def simulate_member(member: Member, folder: Path) -> dict[str, pd.DataFrame]:
         spacing=member.spacing, bmi=member.bmi, visits=member.visits,
         scan_visits=member.scan_visits if member.images else (), severity=member.severity,
         scanner=member.scanner, settings=member.scan,
-        repeats=member.repeats if member.images else None,
+        repeats=member.repeats if member.images else None, stopped_week=member.stopped_week,
     )  # fmt: skip
     shares = {visit: composition(states) for visit, states in subject.states.items()}
     rows: dict[str, list[Any]] = {"images": [], "maps": [], "deformations": []}

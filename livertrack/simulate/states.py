@@ -186,12 +186,20 @@ def evolve(
 
 
 def subject_rates(
-    *, dose: float, effect: float, elapsed: float, response: float
+    *, dose: float, effect: float, elapsed: float, response: float, stopped: float | None = None
 ) -> dict[tuple[int, int], float]:
-    """Rates of one subject: improvement is multiplied, worsening divided, by ``response``."""
+    """Rates of one subject: improvement is multiplied, worsening divided, by ``response``.
+
+    After treatment is ``stopped`` (fraction of the whole time) the increments are those of the
+    reference arm.
+    """
     rates = {}
     for flow in FLOWS:
-        rate = flow.rate(dose, effect, elapsed)
+        if stopped is None or elapsed <= stopped:
+            rate = flow.rate(dose, effect, elapsed)
+        else:
+            later = flow.rate(0.0, effect, elapsed) - flow.rate(0.0, effect, stopped)
+            rate = flow.rate(dose, effect, stopped) + later
         rates[flow.source, flow.target] = rate * response if flow.better else rate / response
     return rates
 

@@ -20,6 +20,21 @@ COMPOSITE = {
     "strategy": "composite",
     "handling": "a subject without the measurement is a non-responder",
 }
+AS_REFERENCE = [
+    {
+        "event": "Discontinuation of treatment",
+        "strategy": "treatment-policy",
+        "assumption": "JR",
+        "handling": "data collected after the event are used; missing data as in the reference "
+        "arm (jump to reference)",
+    },
+    {
+        "event": "Withdrawal from the trial",
+        "strategy": "treatment-policy",
+        "assumption": "JR",
+        "handling": "missing data as in the reference arm (jump to reference)",
+    },
+]
 CENSORED = {
     "event": "Withdrawal from the trial",
     "strategy": "while-on-treatment",
@@ -113,6 +128,12 @@ def _estimands(
         *(tissue if imaging else []),
         estimand("alt", "ALT at " + first, f"change of ALT from baseline to {first}, U/L",
                  "difference in least squares means", WITHDRAWAL),
+        {
+            **estimand("alt-policy", f"ALT at {last}, whatever happens before",
+                       f"change of ALT from baseline to {last}, U/L",
+                       "difference in least squares means", WITHDRAWAL),
+            "intercurrent_events": [dict(event) for event in AS_REFERENCE],
+        },
         estimand("fat", "Liver fat at " + last,
                  f"change of MRI-PDFF from baseline to {last}, percentage points",
                  "difference in least squares means", WITHDRAWAL),

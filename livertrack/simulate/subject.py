@@ -59,6 +59,7 @@ def simulate_subject(
     settings: ScanSettings | None = None,
     region_mm: float = 20.0,
     repeats: Mapping[str, str] | None = None,
+    stopped_week: float | None = None,
 ) -> SimulatedSubject:
     """Simulate one subject in memory.
 
@@ -91,6 +92,8 @@ def simulate_subject(
     repeats : mapping from name to visit, optional
         Scans made again after repositioning: the tissue of the visit, with motion, gain and noise
         of their own on the same scanner.
+    stopped_week : float, optional
+        Week in which treatment was stopped; tissue turns as in the reference arm from then on.
 
     Returns
     -------
@@ -112,8 +115,9 @@ def simulate_subject(
     states, scans = {}, {}
     for visit, week in visits.items():
         rates = subject_rates(
-            dose=dose, effect=effect, elapsed=week / max(last, 1), response=severity.response
-        )
+            dose=dose, effect=effect, elapsed=week / max(last, 1), response=severity.response,
+            stopped=None if stopped_week is None else stopped_week / max(last, 1),
+        )  # fmt: skip
         states[visit] = evolve(first, turning, rates)
         if scan_visits is None or visit in scan_visits:
             scans[visit] = simulate_scan(

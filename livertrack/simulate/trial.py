@@ -18,6 +18,7 @@ from livertrack.simulate.anatomy import NOMINAL_FOV
 from livertrack.simulate.clinic import ClinicSettings
 from livertrack.simulate.cohort import arm_doses, cohort_severity, draw_cohort
 from livertrack.simulate.dropout import simulate_dropout
+from livertrack.simulate.intercurrent import event_records, simulate_stopping
 from livertrack.simulate.labs import simulate_labs
 from livertrack.simulate.member import Member, simulate_member
 from livertrack.simulate.scan import SEQUENCES
@@ -59,11 +60,13 @@ def simulate_trial(
     seed: int,
     effect: float = 1.0,
     arms: Sequence[str] = ARMS,
+    prefix: str = "SIM",
     shape: Sequence[int] = SHAPE,
     spacing: Sequence[float] = SPACING,
     n_sites: int = 4,
     n_scanners: int = 3,
     dropout: float = 0.1,
+    discontinuation: float = 0.0,
     missed_scans: float = 0.03,
     rescans: int = 0,
     scan: ScanSettings | None = None,
@@ -92,12 +95,17 @@ def simulate_trial(
         the first one's process exactly.
     arms : sequence of str
         The first is the reference; the others are increasing doses.
+    prefix : str
+        Beginning of every USUBJID; another one for a second cohort.
     shape, spacing : (int, int, int), (float, float, float)
         Voxels and voxel size in mm, along left, back, head.
     n_sites, n_scanners : int
         Sites and scanners; a subject stays on one scanner.
     dropout : float
         Proportion of subjects who leave; who leaves depends on observed ALT (missing at random).
+    discontinuation : float
+        Proportion of subjects who stop treatment but stay in the trial (dataset adice); from then
+        on they follow the reference arm. Who stops depends on observed ALT at baseline.
     missed_scans : float
         Probability that a subject in the trial misses the MRI of a follow-up visit.
     rescans : int
@@ -135,27 +143,41 @@ def simulate_trial(
     >>> trial = lt.simulate_trial("demo/study", n_per_arm=15, seed=1)  # doctest: +SKIP
     """
     target = Path(path)
-    grid = _checked(target, n_per_arm, arms, shape, spacing, n_sites, n_scanners, dropout)
+    grid = _checked(
+        target, n_per_arm, arms, shape, spacing, n_sites, n_scanners,
+        {"dropout": dropout, "discontinuation": discontinuation},
+    )  # fmt: skip
     if not 0 <= rescans <= n_per_arm * len(arms):
         msg = f"simulate_trial: rescans is a number of subjects, got {rescans}"
         raise UsageError(msg)
     scan, clinic = scan or ScanSettings(), clinic or ClinicSettings()
     settings = {
         "n_per_arm": n_per_arm, "seed": seed, "effect": effect, "arms": list(arms),
+        "prefix": prefix,
         "shape": list(grid[0]), "spacing": list(grid[1]), "n_sites": n_sites,
-        "n_scanners": n_scanners, "dropout": dropout, "missed_scans": missed_scans,
+        "n_scanners": n_scanners, "dropout": dropout,
+        "discontinuation": discontinuation, "missed_scans": missed_scans,
         "rescans": rescans, "images": images,
         "scan": dataclasses.asdict(scan), "clinic": dataclasses.asdict(clinic),
     }  # fmt: skip
     cohort = draw_cohort(
-        seed, n_per_arm=n_per_arm, arms=arms, n_sites=n_sites, n_scanners=n_scanners
-    )
+        seed, n_per_arm=n_per_arm, arms=arms, n_sites=n_sites, n_scanners=n_scanners,
+        prefix=prefix,
+    )  # fmt: skip
     cohort["DOSE"] = cohort["TRT01P"].map(dict(zip(arms, arm_doses(len(arms)), strict=True)))
     severities = cohort_severity(seed, cohort)
+    labs = _labs(seed, cohort, severities, effect=effect, clinic=clinic)
+    stopping = simulate_stopping(
+        generator(seed, "stopping"), cohort, labs, proportion=discontinuation, visits=VISITS
+    )
+    cohort["STOP"] = stopping.to_numpy()
     labs = _labs(seed, cohort, severities, effect=effect, clinic=clinic)
     leaving = simulate_dropout(
         generator(seed, "dropout"), cohort, labs, dropout=dropout, weeks=tuple(VISITS.values())
     )
+    # who had left by then did not stop: no record changes, only what would have been
+    cohort["STOP"] = cohort["STOP"].where(~leaving["WEEK"].le(cohort["STOP"]))
+    labs = _labs(seed, cohort, severities, effect=effect, clinic=clinic)
     members = _members(
         cohort.assign(LEAVE=leaving["WEEK"]), severities, n_scanners=n_scanners,
         missed_scans=missed_scans, rescans=rescans,
@@ -165,6 +187,9 @@ def simulate_trial(
         },
     )  # fmt: skip
     adsl = _adsl(cohort, leaving)
+    adice = event_records(
+        adsl, cohort.set_index("USUBJID")["STOP"], leaving.set_index("USUBJID")["WEEK"], VISITS
+    )
     elapsed = {visit: week / max(VISITS.values()) for visit, week in VISITS.items() if week}
     planted = planted_flows(arms, arm_doses(len(arms)), elapsed, effect)
     plan = demo_plan(
@@ -184,8 +209,8 @@ def simulate_trial(
         }
         attended = {(m.subject, visit) for m in members for visit in m.clinic_visits}
         kept = [pair in attended for pair in zip(labs["USUBJID"], labs["AVISIT"], strict=True)]
-        write_records(folder, adsl, {**frames, "adlb": labs[kept]})
-        write_truth(folder, frames, cohort, members, planted, settings)
+        write_records(folder, adsl, {**frames, "adlb": labs[kept], "adice": adice})
+        write_truth(folder, frames, cohort, members, planted, labs, settings)
         write_plan(folder, plan)
         folder.chmod(0o755)
         if target.exists():
@@ -208,7 +233,7 @@ def _labs(
     parts = [
         simulate_labs(
             generator(seed, "labs", int(row["NUMBER"])), severity, dose=float(row["DOSE"]),
-            effect=effect, visits=VISITS, settings=clinic,
+            effect=effect, visits=VISITS, settings=clinic, stopped=_week(row.get("STOP")),
         ).assign(USUBJID=row["USUBJID"])
         for row, severity in zip(cohort.to_dict("records"), severities, strict=True)
     ]  # fmt: skip
@@ -246,11 +271,15 @@ def _members(
                 scan_visits=tuple(v for v in here if v == first or not missed[v]),
                 biopsy_visits=(first, last) if last in here and not declines else (first,),
                 repeats=dict(REPEATS) if row["NUMBER"] in again else {},
-                withdrawn_week=None if np.isnan(row["LEAVE"]) else float(row["LEAVE"]),
+                withdrawn_week=_week(row["LEAVE"]), stopped_week=_week(row["STOP"]),
                 **common,
             )
         )  # fmt: skip
     return members
+
+
+def _week(value: Any) -> float | None:
+    return None if value is None or np.isnan(value) else float(value)
 
 
 def _enough_voxels(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> int:
@@ -262,7 +291,7 @@ def _enough_voxels(shape: tuple[int, int, int], spacing: tuple[float, float, flo
 
 def _checked(
     target: Path, n_per_arm: int, arms: Sequence[str], shape: Sequence[int],
-    spacing: Sequence[float], n_sites: int, n_scanners: int, dropout: float,
+    spacing: Sequence[float], n_sites: int, n_scanners: int, proportions: dict[str, float],
 ) -> tuple[tuple[int, int, int], tuple[float, float, float]]:  # fmt: skip
     problems = []
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -277,8 +306,11 @@ def _checked(
         problems.append(f"spacing must be three positive lengths in mm, got {tuple(spacing)}")
     if n_sites < 1 or n_scanners < 1:
         problems.append("n_sites and n_scanners must be at least 1")
-    if not 0 <= dropout < 1:
-        problems.append(f"dropout is a proportion below 1, got {dropout}")
+    problems += [
+        f"{name} is a proportion below 1, got {value}"
+        for name, value in proportions.items()
+        if not 0 <= value < 1
+    ]
     if problems:
         raise UsageError("simulate_trial: " + "; ".join(problems))
     x, y, z = (int(n) for n in shape)

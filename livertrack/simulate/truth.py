@@ -26,7 +26,11 @@ class Truth:
     composition : DataFrame
         ``USUBJID, TRT01P, AVISIT, AVISITN, TYPE, AVAL``: share of the liver in each type.
     subjects : DataFrame
-        Dose, response, scanner, week of leaving and physiology of each subject.
+        Dose, response, scanner, weeks of leaving and of stopping treatment, and physiology of each
+        subject.
+    labs : DataFrame
+        ``USUBJID, TRT01P, PARAMCD, AVISIT, AVISITN``, ``AVAL`` without noise and ``UNSTOPPED``,
+        what it had been had treatment gone on: of all subjects at all visits, attended or not.
     maps : DataFrame
         ``USUBJID, AVISIT, AVISITN, MAP``: true type maps on the grid of the scans, absolute paths;
         empty for a trial without images.
@@ -39,6 +43,7 @@ class Truth:
     pathways: pd.DataFrame
     composition: pd.DataFrame
     subjects: pd.DataFrame
+    labs: pd.DataFrame
     maps: pd.DataFrame
     deformations: pd.DataFrame
 
@@ -94,6 +99,7 @@ def load_truth(path: str | Path) -> Truth:
         pathways=_read(folder / "pathways.csv"),
         composition=_read(folder / "composition.csv"),
         subjects=_read(folder / "subjects.csv"),
+        labs=_read(folder / "labs.csv"),
         maps=maps,
         deformations=deformations,
     )
@@ -103,4 +109,4 @@ def _read(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     if columns is not None and not path.is_file():
         return pd.DataFrame(columns=columns)
     return pd.read_csv(path, dtype={"USUBJID": str, "REGION": str}, keep_default_na=False,
-                       na_values={"LEAVEWK": [""]})  # fmt: skip
+                       na_values={"LEAVEWK": [""], "STOPWK": [""]})  # fmt: skip

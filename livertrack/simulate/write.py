@@ -31,6 +31,8 @@ def write_records(folder: Path, adsl: pd.DataFrame, frames: dict[str, pd.DataFra
         _csv(folder / f"adam/{name}.csv", ordered)
     events = frames["adtte"].merge(site, on="USUBJID", validate="1:1")
     _csv(folder / "adam/adtte.csv", events.sort_values("USUBJID"))
+    if len(frames["adice"]):
+        _csv(folder / "adam/adice.csv", frames["adice"])
     if len(frames["images"]):
         _csv(folder / "images.csv", frames["images"])
 
@@ -41,9 +43,13 @@ def write_truth(
     cohort: pd.DataFrame,
     members: Sequence[Member],
     planted: pd.DataFrame,
+    labs: pd.DataFrame,
     settings: dict[str, Any],
 ) -> None:
-    """Write the tables of ``truth/``; its maps and deformations are there already."""
+    """Write the tables of ``truth/``; its maps and deformations are there already.
+
+    ``labs`` has all subjects at all visits, attended or not.
+    """
     truth = folder / "truth"
     arm = cohort[["USUBJID", "TRT01P"]]
     _csv(truth / "types.csv", tissue.types_frame())
@@ -57,11 +63,15 @@ def write_truth(
         {
             "USUBJID": m.subject, "DOSE": m.dose, "RESPONSE": m.severity.response,
             "SCANNER": m.scanner.name, "LEAVEWK": m.withdrawn_week,
-            **_factors(m),
+            "STOPWK": m.stopped_week, **_factors(m),
         }
         for m in members
     ]  # fmt: skip
     _csv(truth / "subjects.csv", pd.DataFrame(subjects))
+    columns = ["USUBJID", "TRT01P", "PARAMCD", "AVISIT", "AVISITN", "AVAL", "UNSTOPPED"]
+    true = arm.merge(labs.drop(columns="AVAL").rename(columns={"TRUE": "AVAL"}), on="USUBJID")
+    true = true[columns].round(6).sort_values(["USUBJID", "PARAMCD", "AVISITN"])
+    _csv(truth / "labs.csv", true)
     write_json(truth / "settings.json", settings)
 
 
