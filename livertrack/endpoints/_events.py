@@ -44,9 +44,10 @@ class CompetingTimes:
         """Subjects whose event is of the kind ``event``, which must have happened."""
         if event not in self.causes:
             msg = (
-                f"event {event!r} did not happen; events are {', '.join(map(str, self.causes))}"
+                f"event {event!r} did not happen; events of {len(self.time)} subjects are "
+                f"{', '.join(map(str, self.causes))}"
                 if self.causes
-                else f"no event among {len(self.time)} subjects"
+                else f"no event among {len(self.time)} subjects; a hazard ratio needs events"
             )
             raise DataError(msg)
         return np.asarray(self.kind == 1 + self.causes.index(event))

@@ -25,7 +25,7 @@ def p_text(p: Any) -> str:
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
 
 
-def test_text(statistic: float, df: float, p: Any) -> str:
+def chi_square_text(statistic: Any, df: Any, p: Any) -> str:
     """``chi-square 3.84, df 1, p = 0.0500``, or ``no test``."""
     if math.isnan(p):
         return "no test"

@@ -89,7 +89,10 @@ def model_terms(rows: pd.DataFrame, right: str) -> Terms:
 def require_full_rank(terms: Terms, right: str) -> None:
     """Raise `DataError` where the columns do not vary, or follow from each other."""
     if not terms.names:
-        msg = f"the columns of {right!r} do not vary: one level, or no term besides the intercept"
+        msg = (
+            f"the columns of {right!r} do not vary in {len(terms.X)} rows: one level, or no term "
+            "besides the intercept"
+        )
         raise DataError(msg)
     centred = terms.X - terms.X.mean(axis=0)
     spread = centred.std(axis=0)
@@ -97,6 +100,6 @@ def require_full_rank(terms: Terms, right: str) -> None:
     if rank < len(terms.names):
         msg = (
             f"{len(terms.names) - rank} of {len(terms.names)} columns of {right!r} follow from "
-            "the others or do not vary; remove the redundant term"
+            f"the others or do not vary in {len(terms.X)} rows; remove the redundant term"
         )
         raise DataError(msg)

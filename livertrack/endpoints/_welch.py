@@ -27,7 +27,10 @@ def welch(values: np.ndarray, is_arm: np.ndarray) -> WelchStatistics:
     first, second = values[is_arm], values[~is_arm]
     n1, n2 = (~np.isnan(first)).sum(0), (~np.isnan(second)).sum(0)
     (m1, v1), (m2, v2) = moments(first, n1), moments(second, n2)
-    scale = np.maximum(moments(values, n1 + n2)[1], np.finfo(float).tiny)
+    # a column whose values differ by rounding only (1e-13 of their size) does not vary
+    size = np.max(np.abs(np.nan_to_num(values)), axis=0, initial=0.0)
+    scale = np.maximum(moments(values, n1 + n2)[1], (1e-7 * size) ** 2)
+    scale = np.maximum(np.nan_to_num(scale), np.finfo(float).tiny)
     with np.errstate(divide="ignore", invalid="ignore"):
         v1, v2 = (np.where(v < FLAT * scale, 0.0, v) for v in (v1, v2))
         a, b = v1 / n1, v2 / n2

@@ -229,10 +229,12 @@ def _fit(data: pd.DataFrame, formula: str, *, vcov: Covariance) -> _Fit:
             covariance = np.asarray(getattr(model, f"cov_{vcov}"))
     sigma = float(np.sqrt(model.ssr / df)) if df > 0 else float("nan")
     if df > 0 and model.ssr <= 1e-20 * max(float(frame.y @ frame.y), 1e-300):
-        notes.append("the model fits exactly: standard errors are zero but for rounding")
+        notes.append("the model fits exactly: standard errors are not defined")
+        covariance = np.full((X.shape[1], X.shape[1]), np.nan)
     centred = frame.y - frame.y.mean()
     total = float(centred @ centred)
-    r_squared = 1 - float(model.ssr) / total if total > 0 else float("nan")
+    varies = total > 1e-20 * float(frame.y @ frame.y)  # more than rounding
+    r_squared = 1 - float(model.ssr) / total if varies else float("nan")
     return _Fit(
         frame, kept, np.asarray(model.params), covariance, df, sigma, r_squared, tuple(notes)
     )

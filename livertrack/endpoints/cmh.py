@@ -12,7 +12,7 @@ from scipy import stats
 
 from livertrack._results import Result
 from livertrack.endpoints._checks import ordered_levels, require_columns, require_unique
-from livertrack.endpoints._sentences import test_text
+from livertrack.endpoints._sentences import chi_square_text
 from livertrack.endpoints._strata import stratum_numbers
 from livertrack.errors import DataError, UsageError
 
@@ -110,7 +110,8 @@ def cmh_test(
         ]
     )
     text = "; ".join(
-        f"{r['alternative']}: {test_text(r['statistic'], r['df'], r['p_value'])}" for r in rows
+        f"{r['alternative']}: {chi_square_text(r['statistic'], r['df'], r['p_value'])}"
+        for r in rows
     )
     return CMH(
         table=table,

@@ -14,7 +14,7 @@ from livertrack.endpoints._checks import require_columns, require_conf_level
 from livertrack.endpoints._cox_ph_check import proportional_hazards_test
 from livertrack.endpoints._events import Floats, competing_times, event_times
 from livertrack.endpoints._partial_likelihood import PartialLikelihood, maximise
-from livertrack.endpoints._sentences import interval_text, test_text
+from livertrack.endpoints._sentences import chi_square_text, interval_text
 from livertrack.endpoints._strata import stratum_numbers
 from livertrack.endpoints._terms import (
     formula_columns,
@@ -186,5 +186,5 @@ def _sentence(table: pd.DataFrame, check: pd.DataFrame, conf_level: float) -> st
     return (
         f"{parts}. {first['events']} events in {first['n']} subjects; "
         "test of proportional hazards: "
-        f"{test_text(last['statistic'], last['df'], last['p_value'])}."
+        f"{chi_square_text(last['statistic'], last['df'], last['p_value'])}."
     )

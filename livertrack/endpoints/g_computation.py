@@ -193,7 +193,10 @@ def _covariates(rows: pd.DataFrame, covariates: str) -> Floats:
 
 def _logistic_fit(X: Floats, y: Floats, covariates: str) -> Floats:
     if np.linalg.matrix_rank(X) < X.shape[1]:
-        msg = f"the columns of {covariates!r} do not vary or follow from each other; remove terms"
+        msg = (
+            f"the columns of {covariates!r} do not vary in {len(X)} rows, or follow from each "
+            "other; remove terms"
+        )
         raise DataError(msg)
     try:
         with warnings.catch_warnings():

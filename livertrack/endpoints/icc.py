@@ -107,6 +107,8 @@ def icc(
     if table["estimate"].isna().any():
         cause = f"{len(y)} complete subject(s)" if len(y) < 2 else "no variation"
         notes.append(f"no coefficient: {cause}")
+    elif table["conf_low"].isna().any():
+        notes.append("no limits: raters agree perfectly but for constants")
     single = table.set_index("form").loc["ICC2"]
     text = (
         f"ICC(2,1), absolute agreement of {k} raters on {len(y)} subjects: "
@@ -143,12 +145,10 @@ def _mean_squares(y: Floats) -> tuple[float, float, float, float]:
     within = ((y - row[:, None]) ** 2).sum()
     raters = n * ((column - grand) ** 2).sum()
     residual = ((y - row[:, None] - column[None] + grand) ** 2).sum()
-    return (
-        float(between / (n - 1)),
-        float(within / (n * (k - 1))),
-        float(raters / (k - 1)),
-        float(residual / ((n - 1) * (k - 1))),
-    )
+    found = np.array([between, within, raters, residual])
+    found = found / [n - 1, n * (k - 1), k - 1, (n - 1) * (k - 1)]
+    found[found < 1e-26 * float(np.abs(y).max()) ** 2] = 0.0  # nothing but rounding
+    return tuple(map(float, found))  # type: ignore[return-value]
 
 
 def _six(
@@ -157,7 +157,7 @@ def _six(
     msb, msw, msj, mse = anova
     upper = (1 + conf_level) / 2
     tiny = 1e-12 * max(msb, msw, msj, 1e-300)
-    msw, mse = (0.0 if v < tiny else v for v in (msw, mse))
+    msb, msw, mse = (0.0 if v < tiny else v for v in (msb, msw, mse))
     with np.errstate(all="ignore"):
         result = {}
         for form, ms, df2 in (("ICC1", msw, n * (k - 1)), ("ICC3", mse, (n - 1) * (k - 1))):
@@ -200,7 +200,5 @@ def _absolute_limits(
 
 
 def _entry(estimate: Any, limits: Any, test: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "estimate": float(estimate), "conf_low": float(limits[0]), "conf_high": float(limits[1]),
-        **test,
-    }  # fmt: skip
+    numbers = [float(v) if np.isfinite(v) else float("nan") for v in (estimate, *limits)]
+    return dict(zip(("estimate", "conf_low", "conf_high"), numbers, strict=True)) | test

@@ -237,6 +237,9 @@ def impute(
         msg = "impute: draws need a seed and n_imputations of at least 2"
         raise UsageError(msg)
     grid, notes = full_grid(data, value, arm, visit, subject, covariates)
+    if grid.empty:
+        msg = f"{value}: no value in {len(data)} record(s); there is nothing to impute from"
+        raise DataError(msg)
     visits = list(occurring_levels(grid[visit]))
     y = grid[value].to_numpy(float).reshape(-1, len(visits))
     people = grid.iloc[:: len(visits)]

@@ -83,7 +83,10 @@ def derive_responders(
     used = records[records["PARAMCD"].isin(wanted)]
     absent = sorted(set(wanted) - set(used["PARAMCD"].unique()))
     if absent:
-        msg = f"records: no PARAMCD {', '.join(absent)}; the criteria need it"
+        msg = (
+            f"records: no PARAMCD {', '.join(absent)} in {len(records)} record(s); "
+            "the criteria need it"
+        )
         raise DataError(msg)
     at_visit = used[used["AVISIT"] == visit]
     require_unique(at_visit, [subject, "PARAMCD"], name=f"records at {visit}")

@@ -212,6 +212,8 @@ def _f_test(used: pd.DataFrame) -> dict[str, float]:
     if (cells == 2).sum() < 2 or len(used) <= 2 * (cells == 2).sum():
         return dict(_NO_TEST)
     small, large = (ols(f"Y_ ~ ARM_ {sign} C(G_)", used).fit() for sign in ("+", "*"))
+    if large.ssr <= 1e-24 * (used["Y_"].to_numpy(float) ** 2).sum():  # nothing but rounding
+        return dict(_NO_TEST)
     line = anova_lm(small, large).iloc[1]
     return {
         "statistic": float(line["F"]), "df": int(line["df_diff"]),
