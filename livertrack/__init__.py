@@ -17,6 +17,7 @@ _EXPORTS = {
     "read_plan": "livertrack.plan",
     "Plan": "livertrack.plan",
     "run_study": "livertrack.pipeline.run",
+    "replicate": "livertrack.pipeline.replicate",
     "simulate_trial": "livertrack.simulate",
     "fat_fraction": "livertrack.imaging.fat_water",
     # models
@@ -34,6 +35,8 @@ _EXPORTS = {
     "beyond_noise": "livertrack.endpoints.beyond_noise",
     "type_severity": "livertrack.endpoints.type_severity",
     "trajectories": "livertrack.endpoints.trajectories",
+    "freeze_pathways": "livertrack.endpoints.replication",
+    "replicate_pathways": "livertrack.endpoints.replication",
     "biopsy_prediction": "livertrack.endpoints.biopsy_prediction",
     "cross_validate": "livertrack.endpoints.cross_validation",
     "Tabular": "livertrack.endpoints.cross_validation",

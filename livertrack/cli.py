@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import livertrack
-from livertrack.errors import LivertrackError
+from livertrack.errors import LivertrackError, UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=20261121)
     sub.add_argument("--n-per-arm", type=int, default=15)
     sub.add_argument("--effect", type=float, default=1.0, help="0: all arms follow placebo")
+    sub.add_argument("--prefix", default="SIM", help="beginning of the subject identifiers")
 
     sub = add("check", _check, "list everything that is wrong with a study")
     sub.add_argument("study", type=Path)
@@ -104,6 +105,16 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--format", nargs="+", choices=["xpt", "json"], default=["xpt", "json"])
     sub.add_argument("--drop", nargs="+", default=[], help="columns to leave out")
 
+    sub = add("replicate", _replicate, "test on a second cohort what the run of a first one found")
+    sub.add_argument("study", type=Path, help="study folder of the second cohort")
+    sub.add_argument("--frozen", type=Path, required=True, help="run folder of the first cohort")
+    sub.add_argument("--out", type=Path, required=True)
+    sub.add_argument("--top", type=int, help="take this many flows, significant or not")
+    sub.add_argument("--arm", nargs="*", default=[], metavar="FIRST=SECOND",
+                     help="arms whose names differ")  # fmt: skip
+    sub.add_argument("--format", nargs="*", choices=["html", "pdf"], default=["html"])
+    sub.add_argument("--json", action="store_true")
+
     sub = add("rerun", _rerun, "run again from a manifest and compare")
     sub.add_argument("manifest", type=Path)
     sub.add_argument("--study", type=Path, help="where the study is now, if it moved")
@@ -141,7 +152,9 @@ def _report_options(sub: argparse.ArgumentParser) -> None:
 
 
 def _simulate(a: argparse.Namespace) -> int:
-    trial = livertrack.simulate_trial(a.study, n_per_arm=a.n_per_arm, effect=a.effect, seed=a.seed)
+    trial = livertrack.simulate_trial(
+        a.study, n_per_arm=a.n_per_arm, effect=a.effect, seed=a.seed, prefix=a.prefix
+    )
     print(trial.path)
     return 0
 
@@ -227,6 +240,25 @@ def _export(a: argparse.Namespace) -> int:
 
     for path in export_run(a.run, to=a.to, study=a.study, formats=a.format, drop=a.drop):
         print(path)
+    return 0
+
+
+def _replicate(a: argparse.Namespace) -> int:
+    pairs = [pair.split("=", 1) for pair in a.arm]
+    if any(len(pair) != 2 for pair in pairs):
+        msg = f"--arm takes FIRST=SECOND, got {' '.join(a.arm)}"
+        raise UsageError(msg)
+    found = livertrack.replicate(
+        a.study, frozen=a.frozen, out=a.out, choose="top" if a.top else "significant",
+        top=a.top or 5, arms=dict(pairs), formats=a.format, progress=not a.json,
+    )  # fmt: skip
+    if a.json:
+        print(json.dumps({name: json.loads(result.table.to_json(orient="records"))
+                          for name, result in found.items()}, indent=2))  # fmt: skip
+    else:
+        for name, result in found.items():
+            print(f"{name}: {result.text}")
+        print(a.out / "manifest.json")
     return 0
 
 

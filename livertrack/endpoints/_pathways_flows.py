@@ -53,6 +53,19 @@ class Flows:
         cube = np.einsum("nvrij,ia,jb->nvrab", self.cube, fold, fold)
         return replace(self, cube=cube, types=tuple(int(name) for name in names))
 
+    def with_types(self, types: Sequence[int]) -> Flows:
+        """Add types that do not occur, with flows of zero."""
+        every = sorted({*self.types, *types})
+        if len(every) == len(self.types):
+            return self
+        cube = np.zeros((*self.cube.shape[:3], len(every), len(every)))
+        place = [every.index(t) for t in self.types]
+        filled = cube[..., place, :]
+        filled[..., place] = self.cube
+        cube[..., place, :] = filled
+        cube[~self.present] = np.nan
+        return replace(self, cube=cube, types=tuple(every))
+
     def beyond(self, null: np.ndarray) -> Flows:
         """Flows less what ``null`` (visits, regions, types, types) makes of the baseline.
 

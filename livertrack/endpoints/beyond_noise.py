@@ -129,11 +129,7 @@ class _Columns:
     """Flows of the trial and of the repeat scans, column by column."""
 
     def __init__(self, every: Flows, noise: Flows, min_prevalence: float) -> None:
-        unknown = sorted(set(noise.types) - set(every.types))
-        every, noise = (
-            _with_types(every, unknown),
-            _with_types(noise, sorted(set(every.types) - set(noise.types))),
-        )
+        every, noise = every.with_types(noise.types), noise.with_types(every.types)
         if len(noise.visits) > 1 and not set(every.visits) <= set(noise.visits):
             msg = (
                 f"repeats: visits {list(noise.visits)}; give one visit, or those of the trial, "
@@ -157,21 +153,6 @@ class _Columns:
             mean = np.nansum(self.flow, axis=0) / (~np.isnan(self.flow)).sum(axis=0)
             known = np.nansum(self.noise_start, axis=0) > 0
         self.tested = (mean >= min_prevalence) & known
-
-
-def _with_types(every: Flows, more: Sequence[int]) -> Flows:
-    """Add types that do not occur, with flows of zero."""
-    if not more:
-        return every
-    types = sorted([*every.types, *more])
-    cube = np.zeros((*every.cube.shape[:3], len(types), len(types)))
-    place = [types.index(t) for t in every.types]
-    filled = cube[..., place, :]
-    filled[..., place] = every.cube
-    cube[..., place, :] = filled
-    cube[np.isnan(every.cube).all(axis=(-2, -1))] = np.nan
-    return Flows(cube, every.transport, every.subjects, every.arm, every.strata, every.visits,
-                 every.regions, tuple(types))  # fmt: skip
 
 
 def _flat(

@@ -226,7 +226,7 @@ def _courses(cells: pd.DataFrame, visits: Sequence[str], arms: Sequence[str]) ->
     )  # fmt: skip
     kinds = sorted(cells["PARAMCD"].unique())
     keys = ["arm", "visit", "parameter"]
-    index = pd.MultiIndex.from_product([arms, visits, kinds], names=keys)
+    index = pd.MultiIndex.from_product([list(arms), list(visits), kinds], names=keys)
     table.index = table.index.set_names(keys)
     out = table.reindex(index).reset_index()
     return out.assign(n=out["n"].fillna(0).astype(int))

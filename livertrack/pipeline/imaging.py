@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from livertrack._files import hash_text, write_parquet
+from livertrack._files import hash_file, hash_text, whole_file, write_parquet
 from livertrack.errors import DataError, PlanError
 from livertrack.pipeline.ledger import Ledger
 from livertrack.pipeline.progress import Progress
@@ -51,9 +52,13 @@ class Imaging:
 
 
 def run_imaging(
-    study: Study, out: Path, ledger: Ledger, inputs: Mapping[str, str], bar: Progress
-) -> Imaging:
-    """Do the imaging steps that are not done yet and read back what they left."""
+    study: Study, out: Path, ledger: Ledger, inputs: Mapping[str, str], bar: Progress,
+    *, vocabulary: Path | None = None,
+) -> Imaging:  # fmt: skip
+    """Do the imaging steps that are not done yet and read back what they left.
+
+    A frozen ``vocabulary`` (file) is taken as it is; else one is learned.
+    """
     images = study_images(study)
     settings = study.plan.imaging
     if settings is None or images.empty:
@@ -65,7 +70,9 @@ def run_imaging(
         "data": study.plan.data.model_dump(mode="json"),
     }  # fmt: skip
     adam = out / "adam"
-    steps = _Steps(study, out)
+    steps = _Steps(study, out, vocabulary)
+    if vocabulary is not None:
+        uses["frozen"] = hash_file(vocabulary)
     bar.start("vocabulary: encoder and clusters")
     hashes = ledger.step("vocabulary", uses, [out / "vocabulary.safetensors"], steps.vocabulary)
     bar.start("label maps and signatures")
@@ -102,9 +109,14 @@ class _Steps:
 
     study: Study
     out: Path
+    frozen: Path | None = None
 
     def vocabulary(self) -> None:
-        """Learn the vocabulary and freeze it."""
+        """Learn the vocabulary and freeze it, or take the frozen one."""
+        if self.frozen is not None:
+            with whole_file(self.out / "vocabulary.safetensors") as temporary:
+                shutil.copyfile(self.frozen, temporary)
+            return
         fitted = fit_study_vocabulary(self.study, progress=True)
         fitted.save(self.out / "vocabulary.safetensors")
 

@@ -41,6 +41,7 @@ def rerun(
         ``versions`` (libraries of another version; they do not make a rerun differ), ``compared``
         (how many statistics and files were compared).
     """
+    from livertrack.pipeline.replicate import FirstCohort
     from livertrack.pipeline.run import run_study
 
     recorded = read_manifest(manifest)
@@ -59,7 +60,11 @@ def rerun(
     if not report["inputs"]:
         with tempfile.TemporaryDirectory(prefix="livertrack-rerun-") as temporary:
             again = Path(temporary) / "run"
-            run_study(folder, out=again, formats=_formats(recorded["outputs"]))
+            first = recorded.get("frozen")
+            run_study(
+                folder, out=again, formats=_formats(recorded["outputs"]),
+                frozen=first and FirstCohort.of_manifest(out, first),
+            )  # fmt: skip
             report["differences"], report["compared"] = compare_runs(out, again, tolerance)
     report["same"] = not (report["inputs"] or report["outputs"] or report["differences"])
     return report

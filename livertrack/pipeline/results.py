@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,13 @@ from livertrack.study import Study
 
 
 def write_results(
-    study: Study, imaging: Imaging, out: Path, ledger: Ledger, uses: Any, bar: Progress
-) -> dict[str, str]:
+    study: Study, imaging: Imaging, out: Path, ledger: Ledger, uses: Any, bar: Progress,
+    more: Iterable[tuple[str, Any, Callable[[], pd.DataFrame]]] = (),
+) -> dict[str, str]:  # fmt: skip
     """Write one ARD file per endpoint; return the analyses that could not be computed, and why.
 
-    Each analysis is a step of its own: changing one of them redoes that one alone.
+    Each analysis is a step of its own: changing one of them redoes that one alone. ``more`` gives
+    name, what it uses and maker of results beside the plan's.
     """
     pieces: dict[str, tuple[str, Path]] = {}
 
@@ -44,6 +46,8 @@ def write_results(
         facts = {**uses, "analysis": analysis.model_dump(mode="json")}
         work = partial(_planned, study, analysis, imaging.adpath)
         keep(analysis.id, analysis.endpoint, facts, work)
+    for name, facts, build in more:
+        keep(name, name, {**uses, **facts}, build)
     family = study.plan.multiplicity
     if family is not None:
         ards = {name: pd.read_parquet(pieces[name][1]) for name in family.analyses}

@@ -24,6 +24,7 @@ from livertrack.pipeline.inputs import hash_inputs
 from livertrack.pipeline.ledger import Ledger
 from livertrack.pipeline.manifest import provenance, write_manifest
 from livertrack.pipeline.progress import Progress
+from livertrack.pipeline.replicate import VOCABULARY, FirstCohort
 from livertrack.pipeline.results import write_results
 from livertrack.study import Study, read_study
 
@@ -59,6 +60,7 @@ def run_study(
     renderer: Literal["auto", "embedded", "quarto"] = "auto",
     workers: int | None = -1,
     progress: bool = False,
+    frozen: str | Path | FirstCohort | None = None,
 ) -> RunSummary:
     """Run the plan of a study folder and leave records, results and report in ``out``.
 
@@ -80,6 +82,9 @@ def run_study(
         caller's ``joblib.parallel_config`` (a Dask cluster, say). Results do not depend on it.
     progress : bool
         Show progress bars on standard error.
+    frozen : path, optional
+        Run folder of a first cohort: its vocabulary and choices are tested on this study (see
+        `replicate`).
 
     Returns
     -------
@@ -105,6 +110,10 @@ def run_study(
     study = read_study(path)
     findings = (*study.findings, *image_findings(study))
     _stop_on_errors(findings)
+    first = FirstCohort.read(frozen) if isinstance(frozen, str | Path) else frozen
+    if first is not None:
+        first.require_new_subjects(study)
+        study = first.applied(study)
     out.mkdir(parents=True, exist_ok=True)
     (out / "manifest.json").unlink(missing_ok=True)
     bar = Progress(show=progress)
@@ -118,13 +127,21 @@ def run_study(
         bar.start("reading and hashing the inputs")
         settings = study.plan.imaging
         inputs = hash_inputs(path, study.images, settings.truth if settings else None)
-        imaging = run_imaging(study, out, ledger, inputs, bar) if study.plan.imaging else Imaging()
+        imaging = Imaging()
+        if first is not None:
+            first.require_new_files(inputs)
+        if study.plan.imaging:
+            words = None if first is None else first.out / VOCABULARY
+            imaging = run_imaging(study, out, ledger, inputs, bar, vocabulary=words)
         study = imaging.extend(study)
         uses = {"inputs": inputs, "imaging": imaging.hashes, "plan": _plan_facts(study)}
-        failed = write_results(study, imaging, out, ledger, uses, bar)
+        more = () if first is None else first.described(study, imaging.adpath)
+        failed = write_results(study, imaging, out, ledger, uses, bar, more)
     write_json(out / "plan.json", json.loads(study.plan.canonical()))
     write_parquet(out / "adam" / "findings.parquet", _findings_for_report(findings))
     facts = provenance(study, inputs)
+    if first is not None:
+        facts["frozen"] = first.facts(out)
     write_json(out / "provenance.json", facts)
     reports: list[Path] = []
     if formats:

@@ -10,8 +10,9 @@ from livertrack.simulate.severity import Severity, draw_severity
 
 
 def draw_cohort(
-    seed: int, *, n_per_arm: int, arms: Sequence[str], n_sites: int, n_scanners: int
-) -> pd.DataFrame:
+    seed: int, *, n_per_arm: int, arms: Sequence[str], n_sites: int, n_scanners: int,
+    prefix: str = "SIM",
+) -> pd.DataFrame:  # fmt: skip
     """Draw the subjects of a trial, one row each.
 
     Age, sex, body mass index and diabetes are those of trials of steatohepatitis: mean age about
@@ -37,7 +38,7 @@ def draw_cohort(
     return pd.DataFrame(
         {
             "NUMBER": np.arange(1, n + 1),
-            "USUBJID": [f"SIM-{s + 1:02d}-{i + 1:03d}" for i, s in enumerate(site)],
+            "USUBJID": [f"{prefix}-{s + 1:02d}-{i + 1:03d}" for i, s in enumerate(site)],
             "SITEID": [f"{s + 1:02d}" for s in site],
             "TRT01P": [arms[a] for a in arm],
             "TRT01PN": arm + 1,

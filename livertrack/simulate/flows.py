@@ -111,6 +111,7 @@ def simulate_flows(
     seed: int,
     effect: float = 1.0,
     arms: Sequence[str] = ARMS,
+    prefix: str = "SIM",
     visits: Mapping[str, float] | None = None,
     n_shells: int = 0,
     n_sites: int = 4,
@@ -121,7 +122,7 @@ def simulate_flows(
 
     Parameters
     ----------
-    n_per_arm, seed, effect, arms, n_sites
+    n_per_arm, seed, effect, arms, prefix, n_sites
         As in `simulate_trial`; with ``effect=0`` all arms follow the first one's process.
     visits : mapping of visit to its time, optional
         Follow-up visits as fraction of the whole, by default week 12 (0.25) and week 48 (1).
@@ -147,7 +148,9 @@ def simulate_flows(
     if words.ndim != 2 or len(words) != tissue.N_STATES or not np.allclose(words.sum(axis=1), 1):
         msg = f"vocabulary: expected {tissue.N_STATES} rows that sum to one, got {words.shape}"
         raise UsageError(msg)
-    cohort = draw_cohort(seed, n_per_arm=n_per_arm, arms=arms, n_sites=n_sites, n_scanners=n_sites)
+    cohort = draw_cohort(
+        seed, n_per_arm=n_per_arm, arms=arms, n_sites=n_sites, n_scanners=n_sites, prefix=prefix
+    )
     severities = tuple(cohort_severity(seed, cohort))
     rng = generator(seed, "flows")
     base = np.stack([_composition(severity) for severity in severities])
@@ -201,7 +204,7 @@ def split_vocabulary(n_types: int) -> Array:
 
 
 def signatures_of(adpath: pd.DataFrame) -> pd.DataFrame:
-    """Signature records of the whole liver: row sums (mean over visits) and column sums of flows."""
+    """Signatures of the whole liver: row sums of flows (mean over visits) and column sums."""
     whole = adpath[adpath["REGION"] == ""]
     keys = ["USUBJID", "TRT01P", "AVISIT", "AVISITN"]
     types = np.unique(whole[["FROMTYPE", "TOTYPE"]].to_numpy())
