@@ -1,9 +1,12 @@
 """Measures coverage and error rates again, and writes the table that the package ships.
 
     OMP_NUM_THREADS=1 python analysis/benchmarks/operating_characteristics.py --date 2026-11-21 \
-        [--families "Events" ...] [--trials N] [--workers 2]
+        [--all | --only NAME ...] [--workers 2] [--list]
 
-With families, only their rows are replaced. The date is written into the rows.
+Without more, only simulations whose rows are absent, of another length, with other promises, or
+whose first trials come out otherwise. Each is stored when it is done, so that an interrupted run
+goes on where it was; notes and other words are taken over without measuring. The date is written
+into the rows.
 """
 
 from __future__ import annotations
@@ -17,50 +20,80 @@ import joblib
 import pandas as pd
 
 import livertrack.validation
-from livertrack.validation.characteristics import operating_characteristics
+from livertrack.validation._scenario import Scenario
+from livertrack.validation.characteristics import (
+    compare_with_release,
+    operating_characteristics,
+    released_characteristics,
+)
 from livertrack.validation.simulations import scenarios
 
 TABLE = Path(livertrack.validation.__file__).with_name("operating_characteristics.csv")
+#: trials that decide whether a simulation is measured again
+LOOK = 4
 
 
 def main() -> None:
-    families = list(dict.fromkeys(scenario.family for scenario in scenarios()))
+    names = [scenario.name for scenario in scenarios()]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--families", nargs="*", choices=families, default=families)
-    parser.add_argument("--trials", type=int, help="at most this many per scenario")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--only", nargs="*", metavar="NAME", default=names)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--date", type=date.fromisoformat, required=True)
+    parser.add_argument("--list", action="store_true", help="say what is due, and stop")
     arguments = parser.parse_args()
-    for family in arguments.families:
+    chosen = [scenario for scenario in scenarios() if scenario.name in arguments.only]
+    due = [scenario for scenario in chosen if arguments.all or not current(scenario)]
+    print(f"{len(due)} of {len(chosen)} simulations are due", flush=True)
+    if arguments.list:
+        print("\n".join(scenario.name for scenario in due))
+        return
+    if not due:
+        store(pd.DataFrame())
+    for scenario in due:
         start = time.perf_counter()
         with joblib.parallel_config(n_jobs=arguments.workers):
-            found = operating_characteristics(
-                families=[family], n=arguments.trials, measured=arguments.date
-            )
+            found = operating_characteristics(names=[scenario.name], measured=arguments.date)
         store(found)
-        outside = found[found["verdict"] != "inside"]
-        print(f"{family}: {len(found)} claims, {time.perf_counter() - start:.0f} s", flush=True)
-        if len(outside):
-            columns = ["setting", "quantity", "kind", "estimate", "nominal", "verdict"]
-            print(outside[columns].to_string(index=False), flush=True)
+        print(f"{scenario.name}: {scenario.n} trials, {time.perf_counter() - start:.0f} s")
+        columns = ["quantity", "kind", "estimate", "nominal", "verdict"]
+        print(found[columns].to_string(index=False, header=False), flush=True)
+
+
+def current(scenario: Scenario) -> bool:
+    """Whether the table holds this simulation as it is now, but for its words."""
+    if not TABLE.is_file():
+        return False
+    released = released_characteristics()
+    rows = released[released["scenario"] == scenario.name]
+    promises = ["key", "kind", "nominal", "bound"]
+    stored = [tuple(row) for row in rows[promises].to_numpy().tolist()]
+    wanted = [(claim.key, claim.kind, claim.nominal, claim.bound) for claim in scenario.claims]
+    if stored != wanted or set(rows["n"]) != {scenario.n}:
+        return False
+    first = operating_characteristics(names=[scenario.name], n=LOOK)
+    return bool(compare_with_release(first, released)["same_trials"].all())
 
 
 def store(found: pd.DataFrame) -> None:
-    """Put the rows of ``found`` into the table, in the order of the registry."""
+    """Put the rows of ``found`` into the table; words and order are those of the registry."""
     parts = [found]
     if TABLE.is_file():
         kept = pd.read_csv(TABLE, keep_default_na=False, dtype={"opening": str, "date": str})
-        parts.append(kept[~kept["family"].isin(found["family"].unique())])
-    order = {
-        (scenario.name, claim.key): place
-        for place, (scenario, claim) in enumerate(
-            (scenario, claim) for scenario in scenarios() for claim in scenario.claims
-        )
-    }
-    whole = pd.concat(parts, ignore_index=True)
-    places = [order.get(key, -1) for key in zip(whole["scenario"], whole["key"], strict=True)]
-    whole = whole.assign(place=places)
-    whole = whole[whole["place"] >= 0].sort_values("place").drop(columns="place")
+        if len(found):
+            kept = kept[~kept["scenario"].isin(found["scenario"].unique())]
+        parts.append(kept)
+    words = pd.DataFrame(
+        [
+            (s.name, c.key, s.family, c.method, c.quantity, s.setting, c.note)
+            for s in scenarios()
+            for c in s.claims
+        ],
+        columns=["scenario", "key", "family", "method", "quantity", "setting", "note"],
+    )
+    columns = list(parts[-1].columns)
+    numbers = pd.concat(parts, ignore_index=True).drop(columns=list(words.columns[2:]))
+    whole = words.merge(numbers, on=["scenario", "key"], how="inner")[columns]
     for column in ("estimate", "mc_error", "band_low", "band_high"):
         whole[column] = pd.to_numeric(whole[column]).round(6)
     whole.to_csv(TABLE, index=False)

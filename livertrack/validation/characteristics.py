@@ -36,7 +36,7 @@ _RELEASED = "operating_characteristics.csv"
 
 def operating_characteristics(
     *,
-    families: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
     n: int | None = None,
     seed: int = SEED,
     measured: date | None = None,
@@ -47,8 +47,8 @@ def operating_characteristics(
 
     Parameters
     ----------
-    families : sequence of str, optional
-        Headings of the registry; all by default.
+    names : sequence of str, optional
+        Scenarios of the registry; all by default.
     n : int, optional
         At most this many trials per scenario; by default the number of the scenario.
     seed : int
@@ -71,7 +71,7 @@ def operating_characteristics(
     """
     from livertrack import __version__
 
-    chosen = _chosen(families)
+    chosen = _chosen(names)
     jobs = [
         (scenario, start, min(start + _BATCH, count))
         for scenario in chosen
@@ -131,26 +131,23 @@ def compare_with_release(measured: pd.DataFrame, released: pd.DataFrame) -> pd.D
     p = both["estimate_released"].clip(0.5 / short, 1 - 0.5 / short)
     tolerance = z * np.sqrt(p * (1 - p) / short)
     difference = both["estimate"] - both["estimate_released"]
-    same = [
+    same = np.array([
         a[: min(len(a), len(b))] == b[: min(len(a), len(b))] if isinstance(b, str) else False
         for a, b in zip(both["opening"], both["opening_released"], strict=True)
-    ]
+    ], dtype=bool)  # fmt: skip
     return both[keys].assign(
         released=both["estimate_released"], measured=both["estimate"], difference=difference,
         tolerance=tolerance, same_trials=same, passed=same & (difference.abs() <= tolerance),
     )  # fmt: skip
 
 
-def _chosen(families: Sequence[str] | None) -> list[Scenario]:
-    listed = scenarios()
-    if families is None:
-        return list(listed)
-    known = dict.fromkeys(scenario.family for scenario in listed)
-    unknown = [name for name in families if name not in known]
+def _chosen(names: Sequence[str] | None) -> list[Scenario]:
+    listed = {scenario.name: scenario for scenario in scenarios()}
+    unknown = [name for name in names or () if name not in listed]
     if unknown:
-        msg = f"no family {', '.join(map(repr, unknown))}; there are {', '.join(known)}"
+        msg = f"no simulation is called {', '.join(map(repr, unknown))}"
         raise UsageError(msg)
-    return [scenario for scenario in listed if scenario.family in families]
+    return [scenario for name, scenario in listed.items() if names is None or name in names]
 
 
 def _batch(name: str, start: int, stop: int, seed: int) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from livertrack.validation.simulations import scenarios
 NAMES = [scenario.name for scenario in scenarios()]
 #: a second or more per trial
 HEAVY = [name for name in NAMES if name.startswith("imputation")]
-LOOKS = "Multiplicity and interim looks"
+LOOKS = [name for name in NAMES if name.startswith("looks")]
 
 
 def _only(monkeypatch: pytest.MonkeyPatch, *chosen: Scenario) -> None:
@@ -101,9 +101,9 @@ def test_scenario_and_key_name_one_claim() -> None:
 
 def test_numbers_do_not_depend_on_the_workers() -> None:
     with joblib.parallel_config(n_jobs=1):
-        one = operating_characteristics(families=[LOOKS], n=4)
+        one = operating_characteristics(names=LOOKS, n=4)
     with joblib.parallel_config(n_jobs=2):
-        two = operating_characteristics(families=[LOOKS], n=4)
+        two = operating_characteristics(names=LOOKS, n=4)
     pd.testing.assert_frame_equal(one, two)
 
 
@@ -173,9 +173,9 @@ def test_a_changed_method_differs_from_the_release(monkeypatch: pytest.MonkeyPat
     assert not other["passed"].any()
 
 
-def test_an_unknown_family_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="no family 'Evnts'"):
-        operating_characteristics(families=["Evnts"], n=1)
+def test_an_unknown_simulation_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no simulation is called 'evnts'"):
+        operating_characteristics(names=["evnts"], n=1)
 
 
 def test_an_answer_without_limits_or_p_is_missing() -> None:

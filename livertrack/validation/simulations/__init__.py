@@ -8,8 +8,8 @@ from importlib import import_module
 from livertrack.validation._scenario import Scenario
 
 _MODULES = (
-    "imaging", "separation", "models", "responders", "events", "ordinal", "agreement",
-    "compositions", "multiplicity",
+    "imaging", "prediction", "separation", "models", "responders", "events", "more_events",
+    "ordinal", "agreement", "compositions", "multiplicity",
 )  # fmt: skip
 
 

@@ -56,6 +56,30 @@ def _pathways(rng: np.random.Generator, *, n: int, effect: float) -> Outcome:
     }
 
 
+def _adjusted(rng: np.random.Generator, *, n: int) -> Outcome:
+    """Flows unrelated to the arm; a covariate; severities learned from the shares at baseline."""
+    data = _flows(rng, n=n, effect=0.0)
+    shares = rng.dirichlet(np.full(_TYPES, 4.0), 2 * n)
+    subjects = two_arms(
+        n, n, AGE=rng.normal(size=2 * n), NAS=shares @ [0, 2, 6] + rng.normal(size=2 * n),
+        TV01=shares[:, 0], TV02=shares[:, 1], TV03=shares[:, 2],
+    )  # fmt: skip
+    seed = int(rng.integers(2**31))
+    adjusted = lt.change_pathways(
+        data, reference=REFERENCE, n_perm=199, seed=seed, subjects=subjects, covariates=["AGE"],
+        adjust_baseline=True,
+    )  # fmt: skip
+    severity = lt.type_severity(
+        subjects, outcome="NAS", adpath=data, reference=REFERENCE, regions=None, n_boot=20,
+        n_repeats=1, n_perm=199, seed=seed,
+    )  # fmt: skip
+    tests = adjusted.global_test.set_index("statistic_name")["p_value"]
+    return {
+        "adjusted": rejects(float(tests["maximum of the statistics"])),
+        "severity": float((severity.flows["p_adjusted"] <= 0.05).any()),
+    }
+
+
 def _biopsies(rng: np.random.Generator, *, n: int, effect: float) -> Outcome:
     """Four features; the outcome follows none of them, or the first."""
     features = rng.normal(size=(n, 4))
@@ -103,6 +127,17 @@ SCENARIOS = (
             Claim(key="limits", method="lt.change_pathways", quantity="Flow, Welch"),
             Claim(key="simultaneous", method="lt.change_pathways",
                   quantity="Simultaneous intervals of all flows", bound="at least"),
+        ),
+    ),
+    Scenario(
+        name="pathways, adjusted, null", family=FAMILY, n=500,
+        setting="20 v 20 subjects, three types, two regions, arms alike, one covariate",
+        draw=partial(_adjusted, n=20),
+        claims=(
+            _test("adjusted", "Global test, adjusted for a covariate and for baseline"),
+            Claim(key="severity", method="lt.type_severity",
+                  quantity="Improvement, worsening, net change", kind="familywise error",
+                  nominal=0.05, bound="at most"),
         ),
     ),
     Scenario(

@@ -109,6 +109,18 @@ def _paired(rng: np.random.Generator, *, n: int, second: float) -> Outcome:
     return outcome
 
 
+def _scored(rng: np.random.Generator, *, n: int) -> Outcome:
+    """A score of four columns, fitted out of fold, beside a measure; neither knows the arm."""
+    names = [f"TV{number:02d}" for number in range(1, 5)]
+    columns = dict(zip([*names, "ALT"], rng.normal(size=(5, 2 * n)), strict=True))
+    table = lt.compare_separation(
+        two_arms(n, n, **columns), values=["ALT"], score={"signature": names}, n_boot=200,
+        reference=REFERENCE, n_repeats=5, seed=int(rng.integers(2**31)),
+        direction={"ALT": "higher"},
+    ).table.set_index("metric")  # fmt: skip
+    return {key: rejects(table.loc[key, "p_value"]) for key in ("g", "auc", "auc_delong")}
+
+
 def _pair_claims(*, test: bool, notes: dict[str, str] | None = None) -> tuple[Claim, ...]:
     named = {
         "g": "Difference of two Hedges g, paired bootstrap",
@@ -183,5 +195,19 @@ SCENARIOS = (
         name="paired measures, different", family=FAMILY,
         setting="40 v 40 subjects, two measures (correlation 0.5), 0.8 and 0.2 SD apart",
         draw=partial(_paired, n=40, second=0.2), claims=_pair_claims(test=False),
+    ),
+    Scenario(
+        name="score beside a measure", family=FAMILY, n=500,
+        setting="40 v 40 subjects, score of four columns and one measure, arms alike",
+        draw=partial(_scored, n=40),
+        claims=tuple(
+            Claim(key=key, method="lt.compare_separation", quantity=words, kind="type I error",
+                  nominal=0.05, bound="at most")
+            for key, words in (
+                ("g", "Cross-fitted score, difference of g"),
+                ("auc", "Cross-fitted score, difference of AUC"),
+                ("auc_delong", "Cross-fitted score, paired DeLong"),
+            )
+        ),
     ),
 )  # fmt: skip
