@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from livertrack.dictionary import conform, load_schema, schema_names
 from livertrack.findings import Finding
 from livertrack.plan import DataSettings, Plan
 
+#: columns that identify a record of adrec
+_RECURRENCE = ("USUBJID", "PARAMCD", "AVAL", "CNSR")
+
 
 def read_tables(path: Path, plan: Plan) -> tuple[dict[str, Any] | None, list[Finding]]:
     """Frames of a `Study` by attribute name (None without a usable adsl), and all findings."""
@@ -40,7 +44,8 @@ def read_tables(path: Path, plan: Plan) -> tuple[dict[str, Any] | None, list[Fin
     adsl, items = prepare_subjects(adsl, data)
     found += items
     parts = []
-    events, intercurrent = pd.DataFrame(), no_intercurrent_events()
+    events, recurrences = pd.DataFrame(), pd.DataFrame()
+    intercurrent = no_intercurrent_events()
     for name, frame in sorted(frames.items()):
         kind = load_schema(name).kind
         if name not in schema_names() and not {"PARAMCD", "AVAL"} <= set(frame.columns):
@@ -55,6 +60,8 @@ def read_tables(path: Path, plan: Plan) -> tuple[dict[str, Any] | None, list[Fin
             found += items
         elif kind == "adtte":
             events = typed
+        elif kind == "recurrences":
+            recurrences = typed
         elif kind == "occurrences":
             intercurrent, items = prepare_events(typed, adsl, data)
             found += items
@@ -72,6 +79,7 @@ def read_tables(path: Path, plan: Plan) -> tuple[dict[str, Any] | None, list[Fin
         "events": _events(events, adsl, data),
         "images": images,
         "intercurrent": intercurrent,
+        "recurrences": _events(recurrences, adsl, data, key=_RECURRENCE),
     }
     return contents, found
 
@@ -119,19 +127,25 @@ def _ambiguous(records: pd.DataFrame, adsl: pd.DataFrame) -> list[Finding]:
     return found
 
 
-def _events(events: pd.DataFrame, adsl: pd.DataFrame, data: DataSettings) -> pd.DataFrame:
-    """Join adtte and adsl, sorted; no rows where there is no adtte."""
+def _events(
+    events: pd.DataFrame,
+    adsl: pd.DataFrame,
+    data: DataSettings,
+    key: Sequence[str] = ("USUBJID", "PARAMCD"),
+) -> pd.DataFrame:
+    """Join adtte (or adrec) and adsl, sorted; no rows where there is no such dataset."""
     own = [c for c in events.columns if c not in adsl.columns or c == "USUBJID"]
     if not {"USUBJID", "PARAMCD", "AVAL", "CNSR"} <= set(own):
         events = pd.DataFrame(columns=["USUBJID", "PARAMCD", "AVAL", "CNSR"], dtype=object)
         own = list(events.columns)
     events = events[events["USUBJID"].isin(adsl["USUBJID"])]
-    events = events[~events.duplicated(["USUBJID", "PARAMCD"])]
+    events = events[~events.duplicated(list(key))]
     merged = events[own].merge(adsl, on="USUBJID", how="inner")
     first = ["USUBJID", data.arm, "PARAMCD", "AVAL", "CNSR"]
     merged = merged[[*first, *[c for c in merged.columns if c not in first]]]
     merged = merged.astype({"AVAL": float, "CNSR": float})
-    return merged.sort_values(["PARAMCD", "USUBJID"]).reset_index(drop=True)
+    order = ["PARAMCD", "USUBJID", "AVAL", "CNSR"]
+    return merged.sort_values(order, kind="stable").reset_index(drop=True)
 
 
 def _read_images(

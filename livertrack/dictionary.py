@@ -4,7 +4,8 @@ Schemas are Frictionless Table Schemas (``data-dictionary/<dataset>.json``) and 
 where types, units, code lists, keys and ranges are stated. Properties of our own:
 
 ``livertrack:class``
-    Kind of dataset: ``adsl``, ``bds``, ``adtte``, ``occurrences`` (intercurrent events),
+    Kind of dataset: ``adsl``, ``bds``, ``adtte``, ``recurrences``, ``occurrences``
+    (intercurrent events),
     ``pathways``, ``scans``, ``images``.
 ``livertrack:column`` (of a field)
     ``required``: the column must exist; its cells may be blank unless ``constraints.required``.

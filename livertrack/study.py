@@ -52,6 +52,9 @@ class Study:
     intercurrent : DataFrame
         Intercurrent events (adice): ``USUBJID, ICETERM, AVISIT`` (first visit affected)
         ``, AVISITN, ASTDY``, sorted; no rows without adice.
+    recurrences : DataFrame
+        Records of adrec (``PARAMCD, AVAL, CNSR``; one per event and one that closes the
+        follow-up) with the columns of adsl.
     """
 
     path: Path
@@ -62,6 +65,7 @@ class Study:
     images: pd.DataFrame | None
     findings: tuple[Finding, ...] = ()
     intercurrent: pd.DataFrame = field(default_factory=no_intercurrent_events)
+    recurrences: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def analysed(self) -> pd.DataFrame:
         """Rows of adsl in the plan's population whose arm the plan knows, sorted by USUBJID."""

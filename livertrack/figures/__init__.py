@@ -10,7 +10,7 @@ from livertrack.figures.consort import consort
 from livertrack.figures.diagnostics import mmrm_diagnostic_panels
 from livertrack.figures.forest import estimates_by, forest
 from livertrack.figures.graph import hypothesis_graph
-from livertrack.figures.incidence import incidence_curves
+from livertrack.figures.incidence import incidence_curves, mean_event_curves
 from livertrack.figures.lines import (
     Line,
     composition_lines,
@@ -62,6 +62,7 @@ __all__ = [
     "label_maps",
     "line_forest",
     "max_t_lines",
+    "mean_event_curves",
     "mmrm_diagnostic_panels",
     "model_figure",
     "odds_forest",

@@ -16,7 +16,7 @@ from livertrack.figures.consort import consort
 from livertrack.figures.diagnostics import mmrm_diagnostic_panels
 from livertrack.figures.forest import estimates_by, forest
 from livertrack.figures.graph import hypothesis_graph
-from livertrack.figures.incidence import incidence_curves
+from livertrack.figures.incidence import incidence_curves, mean_event_curves
 from livertrack.figures.lines import composition_lines, max_t_lines, odds_forest, subgroup_lines
 from livertrack.figures.noise import real_change_panels
 from livertrack.figures.pathways import pathway_matrix
@@ -100,6 +100,7 @@ _FIGURES: dict[str, Callable[..., Any]] = {
     "max_t": max_t_lines,
     "graphical_test": hypothesis_graph,
     "cumulative_incidence": incidence_curves,
+    "recurrent_events": mean_event_curves,
     "win_ratio": win_bars,
     "proportional_odds": odds_forest,
     "shift_table": shift_heat_map,

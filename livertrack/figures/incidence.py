@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 
 from livertrack._views import frame_of, order_of
 from livertrack.figures._palette import arm_style
-from livertrack.figures._style import empty_axes, styled
+from livertrack.figures._style import empty_axes, one_axes, styled
 from livertrack.figures.survival import numbers_at_risk
 
+_MEAN = ("arm", "time", "estimate", "conf_low", "conf_high")
 _CURVE = ("arm", "cause", "time", "estimate", "conf_low", "conf_high")
 
 
@@ -70,6 +71,26 @@ def incidence_curves(
         for column, ax in enumerate(axes[1]):
             numbers_at_risk(ax, at_risk, levels, axes[0, column], names=column == 0)
     return np.asarray(axes)
+
+
+@styled
+def mean_event_curves(
+    result: Any, *, arms: Sequence[str] | None = None, time_label: str = "Time",
+    ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """Draw the mean number of events of a subject over time, from a `recurrent_events` result."""
+    ax = one_axes(ax, (7.2, 3.4))
+    curve = frame_of(result, "mean_function", _MEAN)
+    if curve.empty:
+        return empty_axes(ax, "No event")
+    levels = order_of([*frame_of(result, "rates", ("arm",))["arm"]], arms)
+    end = float(curve["time"].max())
+    for place, level in enumerate(levels):
+        _steps(ax, curve[curve["arm"].astype(str) == level], level, place, end)
+    ax.set(xlabel=time_label, ylabel="Mean number of events", xlim=(0, end), ylim=(0, None))
+    ax.grid(axis="y")
+    ax.legend(loc="upper left")
+    return ax
 
 
 def _steps(ax: Axes, rows: pd.DataFrame, level: str, place: int, last: float) -> None:

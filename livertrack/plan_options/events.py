@@ -23,9 +23,33 @@ class LogRank(Stratified):
 
 @endpoint("cox")
 class Cox(Stratified):
-    """Cox model; ``{arm}`` stands for the arm column."""
+    """Cox model; ``{arm}`` stands for the arm column.
+
+    With ``event``, a level of the column ``cause``, the model is of the hazard of that cause.
+    """
 
     formula: str = "{arm}"
+    ties: Literal["efron", "breslow"] = "efron"
+    event: str | None = None
+    cause: str = "CAUSE"
+
+
+@endpoint("fine_gray")
+class FineGray(Options):
+    """Model of the subdistribution hazard of ``event``, the other causes competing."""
+
+    event: str
+    formula: str = "{arm}"
+    cause: str = "CAUSE"
+    censoring_groups: list[str] = Field(default_factory=list)
+    variance: Literal["fine-gray", "weights-known"] = "fine-gray"
+
+
+@endpoint("recurrent_events")
+class RecurrentEvents(Stratified):
+    """Rates of events that recur; ``parameters`` are PARAMCDs of adrec."""
+
+    covariates: str | None = None
     ties: Literal["efron", "breslow"] = "efron"
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from livertrack._views import frame_of, rows_of, variable_of
+from livertrack._views import frame_of, rows_of, term_name, variable_of
 from livertrack.tables._format import (
     confidence,
     digits_for,
@@ -62,9 +61,9 @@ def event_comparison_table(
     groups = []
     for result in results:
         name = (labels or {}).get(variable_of(result), variable_of(result))
-        groups.append(
-            (f"{name}: {_HEADINGS[result.context]}", _ROWS[result.context](result, arms))
-        )
+        kind = str(result.settings.get("event") or "").lower()
+        heading = f"{name}{', ' + kind if kind else ''}: {_HEADINGS[result.context]}"
+        groups.append((heading, _ROWS[result.context](result, arms)))
     level = confidence(next((r.settings["conf_level"] for r in results
                              if "conf_level" in r.settings), 0.95))  # fmt: skip
     return Table(
@@ -96,16 +95,8 @@ def _cox(result: Any, arms: Sequence[str]) -> list[Row]:
     rows = []
     for row in rows_of(frame_of(result, "table", ratios)):
         shown = interval(row["hazard_ratio"], row["hazard_ratio_low"], row["hazard_ratio_high"])
-        rows.append(Row(_term(str(row["term"]), arms), (shown, p_value(row["p_value"]))))
+        rows.append(Row(term_name(str(row["term"]), arms), (shown, p_value(row["p_value"]))))
     return rows
-
-
-def _term(term: str, arms: Sequence[str]) -> str:
-    """Name a treatment-contrast term by its level: ``TRT01P[T.High]`` is ``High``."""
-    match = re.fullmatch(r"(?P<column>\w+)\[(?:T\.)?(?P<level>.*)\]", term)
-    if match is None:
-        return term
-    return match["level"] if match["level"] in arms else f"{match['column']}: {match['level']}"
 
 
 def _rmst(result: Any, arms: Sequence[str]) -> list[Row]:
@@ -124,10 +115,28 @@ def _rmst(result: Any, arms: Sequence[str]) -> list[Row]:
     ]
 
 
+def _recurrent(result: Any, arms: Sequence[str]) -> list[Row]:
+    columns = ("arm", "reference", "model", "rate_ratio", "rate_ratio_low", "rate_ratio_high",
+               "p_value")  # fmt: skip
+    return [
+        Row(
+            f"{row['arm']} to {row['reference']}, {row['model']}",
+            (
+                interval(row["rate_ratio"], row["rate_ratio_low"], row["rate_ratio_high"]),
+                p_value(row["p_value"]),
+            ),
+        )
+        for row in _ordered(frame_of(result, "table", columns), "arm", arms)
+    ]
+
+
 _HEADINGS = {
     "log_rank": "log-rank test", "cox": "hazard ratio (Cox model)",
     "rmst": "difference of restricted means",
+    "fine_gray": "subdistribution hazard ratio (Fine-Gray model)",
+    "recurrent_events": "ratio of rates",
 }  # fmt: skip
 _ROWS: dict[str, Callable[[Any, Sequence[str]], list[Row]]] = {
-    "log_rank": _log_rank, "cox": _cox, "rmst": _rmst,
+    "log_rank": _log_rank, "cox": _cox, "fine_gray": _cox, "rmst": _rmst,
+    "recurrent_events": _recurrent,
 }  # fmt: skip

@@ -51,7 +51,14 @@ ANALYSES: dict[str, list[dict[str, Any]]] = {
     "mmrm": [{"parameters": ["ALT"], "options": {"weights": "observed"}}],
     "kaplan_meier": [{"parameters": ["LRE"], "options": {"times": [0, 300, 600]}}],
     "log_rank": [{"options": {"within_strata": True}}],
-    "cox": [{"parameters": ["LRE"], "options": {"formula": "AGE", "within_strata": True}}],
+    "cox": [
+        {"parameters": ["LRE"], "options": {"formula": "AGE", "within_strata": True}},
+        {"parameters": ["LRE"], "options": {"formula": "AGE", "event": "DECOMPENSATION"}},
+    ],
+    "fine_gray": [{"parameters": ["LRE"],
+                   "options": {"event": "DECOMPENSATION", "formula": "AGE"}}],
+    "recurrent_events": [{"parameters": ["ADMIT"],
+                          "options": {"covariates": "AGE", "within_strata": True}}],
     "rmst": [{"parameters": ["LRE"], "options": {"tau": 300}}],
     "cumulative_incidence": [{"parameters": ["LRE"], "options": {"within_strata": True}}],
     "win_ratio": [{"visit": LAST, "options": {"hierarchy": HIERARCHY, "within_strata": True}}],
@@ -145,6 +152,17 @@ def signatures(adsl: pd.DataFrame, visits: list[str], repeats: list[str]) -> pd.
     return pd.DataFrame(rows)
 
 
+def admissions(adsl: pd.DataFrame) -> pd.DataFrame:
+    """Hospital stays: a few per subject, and the day that closes each follow-up."""
+    rng = np.random.default_rng(8)
+    rows = []
+    for subject in adsl["USUBJID"]:
+        days = np.unique(rng.integers(1, 360, rng.poisson(1.5)))
+        rows += [(subject, float(day), 0) for day in days]
+        rows.append((subject, 365.0, 1))
+    return pd.DataFrame(rows, columns=["USUBJID", "AVAL", "CNSR"]).assign(PARAMCD="ADMIT")
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A simulated trial of twelve subjects per arm, with invented shares for its scans."""
@@ -153,6 +171,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         folder, n_per_arm=12, seed=5, shape=(32, 24, 12), spacing=(9.0, 9.0, 10.0), images=False,
         rescans=8,
     )  # fmt: skip
+    admissions(lt.read_study(folder).adsl).to_csv(folder / "adam" / "adrec.csv", index=False)
     read = lt.read_study(folder)
     data = read.plan.data
     frame = signatures(read.adsl, data.visits, list(data.repeats))
@@ -258,6 +277,7 @@ def test_a_whole_run_of_all_endpoints_fails_in_none(study: Study, tmp_path: Path
         ({"endpoint": "cumulative_incidence", "options": {"cause": "KIND"}},
          ["analysis one: adtte", "column KIND is missing", "36 records of LRE", "options"]),
         ({"endpoint": "kaplan_meier", "parameters": ["OS"]}, ["analysis one", "adtte", "'LRE'"]),
+        ({"endpoint": "recurrent_events", "parameters": ["OS"]}, ["'OS' in adrec", "'ADMIT'"]),
         ({"endpoint": "win_ratio", "options": {"hierarchy": [{"name": "a", "time": "OS"}]}},
          ["analysis one", "'OS' in adtte", "'LRE'"]),
         ({"endpoint": "subgroup_forest", "visit": LAST, "parameters": ["ALT"],

@@ -10,24 +10,28 @@ import livertrack as lt
 from livertrack.pipeline.analyses._task import Answer, Task, answers
 
 
-def event_data(task: Task, *columns: str) -> Iterator[tuple[str, pd.DataFrame]]:
+def event_data(
+    task: Task, *columns: str, dataset: str = "adtte"
+) -> Iterator[tuple[str, pd.DataFrame]]:
     """PARAMCD and event records of each parameter, all of them where the analysis names none.
 
-    ``columns`` are those that adtte must have besides the time and the flag.
+    ``columns`` are those that the dataset must have besides the time and the flag.
     """
-    events = task.study.events
+    events = task.study.events if dataset == "adtte" else task.study.recurrences
+    if events.empty:
+        raise task.error(f"the study has no event records; add adam/{dataset}")
     events = events[events["USUBJID"].isin(task.study.analysed()["USUBJID"])]
     known = sorted(events["PARAMCD"].unique())
     if not known:
-        raise task.error("adtte has no event records of analysed subjects; add adam/adtte")
+        raise task.error(f"{dataset} has no event records of analysed subjects; check USUBJID")
     for parameter in task.analysis.parameters or known:
         if parameter not in known:
-            raise task.error(f"no events {parameter!r} in adtte; known are {known}")
+            raise task.error(f"no events {parameter!r} in {dataset}; known are {known}")
         records = events[events["PARAMCD"] == parameter]
         lacking = [column for column in columns if column not in records.columns]
         if lacking:
             raise task.error(
-                f"adtte: column {', '.join(lacking)} is missing ({len(records)} records of "
+                f"{dataset}: column {', '.join(lacking)} is missing ({len(records)} records of "
                 f"{parameter}); add it, or name another column in the options"
             )
         yield parameter, records
@@ -63,11 +67,34 @@ def _log_rank(task: Task) -> Iterator[Answer]:
 
 @answers("cox")
 def _cox(task: Task) -> Iterator[Answer]:
-    formula = task.fill(task.options.formula)
-    for parameter, data in event_data(task):
+    options = task.options
+    formula, wanted = task.fill(options.formula), () if options.event is None else (options.cause,)
+    for parameter, data in event_data(task, *wanted):
         yield parameter, lt.cox(
-            data, formula, time="AVAL", censor="CNSR", ties=task.options.ties,
-            strata=task.strata, conf_level=task.conf_level,
+            data, formula, time="AVAL", censor="CNSR", ties=options.ties, strata=task.strata,
+            event=options.event, cause=options.cause, conf_level=task.conf_level,
+        )  # fmt: skip
+
+
+@answers("fine_gray")
+def _fine_gray(task: Task) -> Iterator[Answer]:
+    options = task.options
+    formula = task.fill(options.formula)
+    for parameter, data in event_data(task, options.cause):
+        yield parameter, lt.fine_gray(
+            data, formula, event=options.event, cause=options.cause,
+            censoring_groups=options.censoring_groups or None, variance=options.variance,
+            conf_level=task.conf_level,
+        )  # fmt: skip
+
+
+@answers("recurrent_events")
+def _recurrent_events(task: Task) -> Iterator[Answer]:
+    options = task.options
+    for parameter, data in event_data(task, dataset="adrec"):
+        yield parameter, lt.recurrent_events(
+            data, **task.common, strata=task.strata, ties=options.ties,
+            covariates=task.fill(options.covariates) if options.covariates else None,
         )  # fmt: skip
 
 
