@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
+from scipy.special import ndtri
 from scipy.stats import nct, norm
 
 Vector = NDArray[np.float64]
@@ -38,7 +39,12 @@ def exact_j(df: float) -> float:
 def noncentral_t_limits(t: float, df: float, conf_level: float) -> tuple[float, float]:
     """Limits of the noncentrality whose t distribution puts ``t`` at its tail probabilities."""
     tail = (1 - conf_level) / 2
-    return _noncentrality(t, df, 1 - tail), _noncentrality(t, df, tail)
+    targets = np.array([1 - tail, tail])
+    low, high = _secant(t, df, targets)
+    return (
+        low if math.isfinite(low) else _noncentrality(t, df, targets[0]),
+        high if math.isfinite(high) else _noncentrality(t, df, targets[1]),
+    )
 
 
 def hedges_g(x: Vector, y: Vector, conf_level: float) -> Estimate:
@@ -109,6 +115,28 @@ def cliffs_delta(
 def is_constant(spread: float, *samples: Vector) -> bool:
     """Whether ``spread`` is nothing but rounding beside the size of the values."""
     return spread <= TINY * max(float(np.abs(sample).max()) for sample in samples)
+
+
+def _secant(t: float, df: float, targets: Vector) -> tuple[float, float]:
+    """Noncentralities of both limits at once; NaN where the secant does not settle.
+
+    On the scale of normal quantiles P(T <= t) is nearly a line in the noncentrality.
+    """
+    wanted = ndtri(targets)
+    slope = math.sqrt(1 + t**2 / (2 * df))
+    before = t - wanted * slope
+    with np.errstate(all="ignore"):
+        miss_before = ndtri(nct.cdf(t, df, before)) - wanted
+        now = before + miss_before * slope
+        for _ in range(12):
+            miss = ndtri(nct.cdf(t, df, now)) - wanted
+            step = np.where(miss == miss_before, 0.0, miss * (now - before) / (miss - miss_before))
+            before, miss_before, now = now, miss, now - step
+            if (np.abs(step) <= 1e-13 * (1 + np.abs(now))).all():
+                break
+        settled = np.abs(step) <= 1e-11 * (1 + np.abs(now))
+    low, high = np.where(settled & (np.abs(miss) < 1e-9), now, np.nan)
+    return float(low), float(high)
 
 
 def _noncentrality(t: float, df: float, probability: float) -> float:

@@ -16,6 +16,10 @@ _VERDICTS = {
     "higher": "higher than promised", "lower": "lower than promised",
     "not estimable": "not estimable",
 }  # fmt: skip
+_KINDS = {
+    "coverage": "coverage", "type I error": "type I error", "power": "power",
+    "familywise error": "familywise error", "false discovery rate": "false discoveries",
+}  # fmt: skip
 _BOUNDS = {"equal": "", "at most": "at most ", "at least": "at least "}
 
 
@@ -83,13 +87,14 @@ def characteristics_table(characteristics: pd.DataFrame, family: str) -> Table:
     return Table(
         title=f"Coverage of intervals and error rates of tests: {_lower(family)}",
         stub="Interval or test",
-        headers=("Function", "Promise", "Measured (Monte Carlo SE)", "Band", "Verdict"),
+        headers=("Function", "Promise", "Measured (SE)", "Band", "Verdict"),
         rows=grouped(groups),
-        text_columns=(0, 4),
+        text_columns=(0, 1, 4),
         footnotes=(
             "Denominator: simulated trials in which the method gives an answer"
             + (f"; {missing} outcomes of all rows have none." if missing else " (all of them)."),
-            "Band: where 99.9 % of such simulations lie if the method keeps its promise.",
+            "SE: Monte Carlo standard error, in percentage points. Band: where 99.9 % of such "
+            "simulations lie if the method keeps its promise.",
             *(f"{place}. {note}" for note, place in marks.items()),
         ),
         empty="This family has no simulations.",
@@ -163,10 +168,10 @@ def _claim_row(record: Mapping[Any, Any], marks: Mapping[str, int]) -> Row:
     mark = f" [{marks[note]}]" if note else ""
     promise = percent(record["nominal"], _places(record))
     return Row(
-        f"{record['quantity']}, {record['kind']}{mark}",
+        f"{record['quantity']}{mark}",
         (
             str(record["method"]),
-            _BOUNDS[str(record["bound"])] + promise,
+            f"{_KINDS[str(record['kind'])]} {_BOUNDS[str(record['bound'])]}{promise}",
             f"{percent(record['estimate'], 1)} ({number(100 * record['mc_error'], 1)})",
             f"{limits(100 * record['band_low'], 100 * record['band_high'], 1)} %",
             _VERDICTS[str(record["verdict"])],

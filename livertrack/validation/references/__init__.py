@@ -56,8 +56,8 @@ def _beside_programs() -> list[dict[str, object]]:
 
 
 FAMILIES = {
-    "Separation of arms": ("lt.separation", "lt.compare_separation"),
     "Pathways and prediction": ("lt.change_pathways",),
+    "Separation of arms": ("lt.separation", "lt.compare_separation"),
     "Models of change": (
         "lt.ancova", "lt.mmrm", "lt.impute", "lt.power", "lt.signature_summary",
         "lt.subgroup_forest",
