@@ -28,13 +28,18 @@ from livertrack.endpoints._imputation_model import (
     fit_model,
     refit,
 )
-from livertrack.endpoints._imputation_strategies import check_assumption
+from livertrack.endpoints._imputation_strategies import ASSUMPTIONS, check_assumption
 from livertrack.endpoints._tipping_point import TippingPoint, tipping_point_of
 from livertrack.errors import DataError, UsageError
 
 __all__ = ["Imputation", "ImputedAnalysis", "TippingPoint", "impute"]
 
 Draws = Literal["bayes", "bootstrap", "conditional-mean"]
+_METHODS = {
+    "bayes": "multiple imputation by Bayesian draws",
+    "bootstrap": "multiple imputation by bootstrap refits",
+    "conditional-mean": "conditional-mean imputation with the jackknife",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +235,7 @@ def impute(
     require_level(data, arm, reference, what="reference")
     require_unique(data, [subject, visit])
     check_assumption(strategy)
-    if draws not in ("bayes", "bootstrap", "conditional-mean"):
+    if draws not in _METHODS:
         msg = f"draws={draws!r}: choose 'bayes', 'bootstrap' or 'conditional-mean'"
         raise UsageError(msg)
     if draws != "conditional-mean" and (seed is None or n_imputations < 2):
@@ -265,10 +270,10 @@ def impute(
             for parameters in make(model, n_imputations, source)
         ]
     grid = grid.assign(IMPUTED=handling.imputed.ravel(), AFTER=handling.after.ravel())
-    assumed = strategy if events is None else "by intercurrent event"
+    assumed = ASSUMPTIONS[strategy] if events is None else "by intercurrent event"
     kept = ~np.isnan(handling.known)
     settings = {
-        "method": f"multiple imputation ({assumed}, {draws})", "value": value, "arm": arm,
+        "method": f"{_METHODS[draws]}, {assumed}", "value": value, "arm": arm,
         "reference": reference, "visit": visit, "subject": subject,
         "covariates": list(covariates), "formula": formula, "strategy": strategy,
         "assumed": assumed, "draws": draws, "n_imputations": len(sets), "seed": seed,

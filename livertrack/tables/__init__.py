@@ -39,6 +39,7 @@ from livertrack.tables.methods import (
     provenance_table,
     responder_rule,
 )
+from livertrack.tables.missing_data import intercurrent_table, tipping_table
 from livertrack.tables.multiplicity import family_table, max_t_table
 from livertrack.tables.pathways import net_change_table, pathway_table
 from livertrack.tables.plan import analysis_table, estimand_table
@@ -101,6 +102,7 @@ __all__ = [
     "icc_table",
     "incidence_table",
     "integer",
+    "intercurrent_table",
     "interval",
     "kappa_table",
     "limitations",
@@ -139,5 +141,6 @@ __all__ = [
     "signature_table",
     "smallest_change_table",
     "subgroup_table",
+    "tipping_table",
     "vocabulary_table",
 ]

@@ -21,7 +21,8 @@ ENDPOINTS = {
     "repeatability": "Repeatability", "real_change": "Change beyond noise",
     "permanova": "PERMANOVA", "composition_regression": "Compositional regression",
     "group_sequential": "Group sequential boundaries", "power": "Power",
-    "impute": "Multiple imputation", "adjust_pvalues": "Adjusted p-values",
+    "imputation": "Missing values imputed", "tipping_point": "Tipping point",
+    "adjust_pvalues": "Adjusted p-values",
     "graphical_test": "Graphical test",
 }  # fmt: skip
 
@@ -81,9 +82,22 @@ SENTENCES = {
     "{metric} distances ({n_perm} permutations).",
     "composition_regression": "The signature was modelled as a composition by linear regression "
     "of log-ratio coordinates, which does not depend on the choice of the basis.",
+    "imputation": "Records after intercurrent events were handled as the estimand says; missing "
+    "ones were imputed from a mixed model for repeated measures [@carpenter2013] and analysed by "
+    "ANCOVA at each visit: {draws}.",
+    "tipping_point": "How far imputed values may be worse before the conclusion changes is shown "
+    "by adding amounts to them.",
     "group_sequential": "Interim boundaries follow {spending} spending of a type I error of "
     "{alpha}.",
     "power": "Power is of the difference at the last visit.",
+}
+#: option ``draws`` of an imputed analysis -> clause of its sentence
+DRAWS = {
+    "bayes": "{n} data sets from Bayesian draws of the model, pooled by Rubin's rules with the "
+    "degrees of freedom of Barnard and Rubin [@barnard1999]",
+    "bootstrap": "{n} data sets from bootstrap refits of the model, pooled by Rubin's rules with "
+    "the degrees of freedom of Barnard and Rubin [@barnard1999]",
+    "conditional-mean": "one data set of conditional means, with the jackknife over subjects",
 }
 #: option ``missing`` of a responder analysis -> clause of its sentence
 MISSING = {

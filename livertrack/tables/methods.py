@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from livertrack.tables._endpoint_words import MISSING, SENTENCES
+from livertrack.tables._endpoint_words import DRAWS, MISSING, SENTENCES
 from livertrack.tables._format import confidence, proper
 from livertrack.tables._table import Row, Table, grouped
 
@@ -77,6 +77,8 @@ def _statistics(plan: Mapping[str, Any]) -> str:
             for key, value in (analysis.get("options") or {}).items()
         }
         options["missing"] = MISSING.get(options.get("missing", ""), "")
+        draws = DRAWS.get(options.get("draws", ""), "")
+        options["draws"] = draws.format(n=options.get("n_imputations", "several"))
         sentence = template.format_map(_Known(options))
         if sentence not in sentences:
             sentences.append(sentence)

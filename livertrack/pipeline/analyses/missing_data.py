@@ -9,6 +9,7 @@ import pandas as pd
 
 import livertrack as lt
 from livertrack._intercurrent import strategies
+from livertrack._seeds import spawn
 from livertrack.pipeline.analyses._task import Answer, Task, answers
 
 
@@ -55,7 +56,7 @@ def _imputations(task: Task) -> Iterator[tuple[str, Any]]:
             formula=task.fill(options.formula) if options.formula else None,
             events=_at_visits(events, measured, after), draws=options.draws,
             n_imputations=options.n_imputations,
-            seed=None if options.draws == "conditional-mean" else task.seed,
+            seed=None if options.draws == "conditional-mean" else _seed(task, parameter),
         )  # fmt: skip
 
 
@@ -67,6 +68,12 @@ def _at_visits(events: pd.DataFrame, measured: list[str], after: list[str]) -> p
     }
     moved = events.assign(AVISIT=events["AVISIT"].map(following))
     return moved[moved["AVISIT"].notna()].reset_index(drop=True)
+
+
+def _seed(task: Task, parameter: str) -> int:
+    """Seed of an estimand and measure: its analyses share their imputed values."""
+    names = ("imputation", str(task.analysis.estimand), parameter)
+    return int(spawn(task.study.plan.seed, *names).generate_state(1)[0])
 
 
 def _analysis(task: Task) -> str | None:
