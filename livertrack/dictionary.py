@@ -131,10 +131,14 @@ def load_schema(dataset: str) -> Schema:
         raise DataError(msg) from error
 
 
+_EVENTS = ("adtte", "adrec")
+
+
 def describe_parameter(code: str, *, dataset: str | None = None) -> Parameter | None:
     """Look a PARAMCD up in one dataset of the dictionary, else in all."""
-    names = (dataset,) if dataset else schema_names()
-    found = (load_schema(name).parameter(code) for name in names if name != "adtte" or dataset)
+    # datasets of events know every code: their wildcard is not the name of a measure
+    names = (dataset,) if dataset else [n for n in schema_names() if n not in _EVENTS]
+    found = (load_schema(name).parameter(code) for name in names)
     return next((parameter for parameter in found if parameter is not None), None)
 
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ class Imaging:
     adpath: pd.DataFrame | None = None
     adseq: pd.DataFrame | None = None
     adatlas: pd.DataFrame | None = None
+    adnoise: pd.DataFrame | None = None
     adscan: pd.DataFrame | None = None
     recovery: pd.DataFrame | None = None
     matches: pd.DataFrame | None = None
@@ -96,6 +98,7 @@ def run_imaging(
         adpath=pd.read_parquet(adam / "adpath.parquet"),
         adseq=pd.read_parquet(adam / "adseq.parquet"),
         adatlas=pd.read_parquet(adam / "adatlas.parquet"),
+        adnoise=pd.read_parquet(adam / "adnoise.parquet") if steps.repeats else None,
         adscan=pd.read_parquet(adam / "adscan.parquet"),
         recovery=recovery,
         matches=matches,
@@ -110,6 +113,12 @@ class _Steps:
     study: Study
     out: Path
     frozen: Path | None = None
+
+    @property
+    def repeats(self) -> list[str]:
+        """Repeats of the baseline: what differs between them and it is noise."""
+        data = self.study.plan.data
+        return [repeat for repeat, visit in data.repeats.items() if visit == data.baseline]
 
     def vocabulary(self) -> None:
         """Learn the vocabulary and freeze it, or take the frozen one."""
@@ -132,14 +141,17 @@ class _Steps:
 
         settings = self._settings
         vocabulary = self._load()
-        result = pathway_records(
-            self._labelled(), n_types=vocabulary.n_types,
+        count = partial(
+            pathway_records, n_types=vocabulary.n_types,
             baseline=self.study.plan.data.baseline, method=settings.correspondence,
             min_dice=settings.registration_dice, regions=plan_regions(settings),
             distances=vocabulary.card["distances"], liver_label=settings.liver_label,
             reference_label=settings.reference_label, vessel_label=settings.vessel_label,
-            maps=self.out / "carried", atlas=True,
         )  # fmt: skip
+        result = count(self._labelled(), maps=self.out / "carried", atlas=True)
+        if self.repeats:
+            noise = count(self._repeated())
+            write_parquet(self.out / "adam" / "adnoise.parquet", noise.records)
         arms = self.study.adsl[["USUBJID", self.study.plan.data.arm]].astype(object)
         adam = self.out / "adam"
         for name, records in (
@@ -156,6 +168,8 @@ class _Steps:
         files = [self.out / "adam" / f"{name}.parquet" for name in names]
         if not files[1].is_file():
             return files
+        if self.repeats:
+            files.append(self.out / "adam" / "adnoise.parquet")
         carried = pd.read_parquet(files[1], columns=["CARRIED"])["CARRIED"]
         files += [self.out / "carried" / name for name in carried if name]
         cells = self.out / "atlas" / "cells.nii.gz"
@@ -239,10 +253,17 @@ class _Steps:
 
         return Vocabulary.load(self.out / "vocabulary.safetensors")
 
-    def _labelled(self) -> pd.DataFrame:
+    def _repeated(self) -> pd.DataFrame:
+        """Labelled scans of the baseline and its repeats, of subjects who have both."""
+        scans = self._labelled(repeats=True)
+        scans = scans[scans["AVISIT"].isin([self.study.plan.data.baseline, *self.repeats])]
+        again = scans.loc[scans["AVISIT"].isin(self.repeats), "USUBJID"]
+        return scans[scans["USUBJID"].isin(again)]
+
+    def _labelled(self, *, repeats: bool = False) -> pd.DataFrame:
         """Labelled scans: ``USUBJID, AVISIT, AVISITN, MAP, MASK, IMAGES`` (by sequence)."""
         keys = ["USUBJID", "AVISIT"]
-        images = study_images(self.study)
+        images = study_images(self.study, repeats=repeats)
         paths = pd.DataFrame(
             [
                 {

@@ -44,7 +44,7 @@ def write_results(
         keep(name, name, uses, partial(_described, name, make))
     for analysis in study.plan.analyses:
         facts = {**uses, "analysis": analysis.model_dump(mode="json")}
-        work = partial(_planned, study, analysis, imaging.adpath)
+        work = partial(_planned, study, analysis, imaging)
         keep(analysis.id, analysis.endpoint, facts, work)
     for name, facts, build in more:
         keep(name, name, {**uses, **facts}, build)
@@ -63,10 +63,11 @@ def _described(name: str, make: Callable[[], Result]) -> pd.DataFrame:
     return make().to_ard(analysis=name)
 
 
-def _planned(study: Study, analysis: Analysis, adpath: pd.DataFrame | None) -> pd.DataFrame:
+def _planned(study: Study, analysis: Analysis, imaging: Imaging) -> pd.DataFrame:
+    made = {"adseq": imaging.adseq, "adnoise": imaging.adnoise}
     parts = [
         result.to_ard(analysis=analysis.id, variable=variable)
-        for variable, result in answer(study, analysis, adpath)
+        for variable, result in answer(study, analysis, imaging.adpath, **made)
     ]
     return pd.concat(parts, ignore_index=True)
 

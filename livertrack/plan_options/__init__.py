@@ -14,6 +14,7 @@ from livertrack.plan_options import (
     missing_data,
     models,
     ordinal,
+    pathways,
     responders,
 )
 from livertrack.plan_options.base import OPTIONS, Options
@@ -21,5 +22,5 @@ from livertrack.plan_options.multiplicity import Multiplicity
 
 __all__ = [
     "OPTIONS", "Multiplicity", "Options", "agreement", "composition", "design", "events",
-    "imaging", "missing_data", "models", "ordinal", "responders",
+    "imaging", "missing_data", "models", "ordinal", "pathways", "responders",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Options of the imaging endpoints: pathways, separation, prediction."""
+"""Options of the imaging endpoints: separation, prediction."""
 
 from __future__ import annotations
 
@@ -7,16 +7,6 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from livertrack.plan_options.base import Options, Stratified, endpoint
-
-
-@endpoint("change_pathways")
-class ChangePathways(Options):
-    """Flows between tissue types, tested by permutation within strata."""
-
-    needs = ("visit", "imaging")
-    n_perm: int = Field(default=2000, ge=99)
-    regions: list[str] | None = None
-    within_strata: bool = True
 
 
 @endpoint("separation")

@@ -22,6 +22,12 @@ from livertrack.tables.comparisons import (
 )
 from livertrack.tables.competing import incidence_table
 from livertrack.tables.composition import composition_table, permanova_table
+from livertrack.tables.courses import (
+    noise_flow_table,
+    persistence_table,
+    severity_flow_table,
+    severity_table,
+)
 from livertrack.tables.descriptive import (
     baseline_summary,
     disposition_table,
@@ -113,6 +119,7 @@ __all__ = [
     "methods_paragraphs",
     "metric_name",
     "net_change_table",
+    "noise_flow_table",
     "number",
     "odds_table",
     "p_value",
@@ -122,6 +129,7 @@ __all__ = [
     "pathway_table",
     "percent",
     "permanova_table",
+    "persistence_table",
     "planted_table",
     "power_table",
     "prediction_comparison_table",
@@ -137,6 +145,8 @@ __all__ = [
     "separation_sentence",
     "separation_table",
     "set_name",
+    "severity_flow_table",
+    "severity_table",
     "shift_summary_table",
     "signature_table",
     "smallest_change_table",

@@ -7,7 +7,9 @@ ENDPOINTS = {
     "ancova": "Analysis of covariance", "mmrm": "Mixed model for repeated measures",
     "separation": "Separation", "compare_separation": "Separation compared",
     "max_t": "All measures as one family (max-T)",
-    "change_pathways": "Change pathways", "biopsy_prediction": "Biopsy prediction",
+    "change_pathways": "Change pathways", "beyond_noise": "Flows beyond noise",
+    "type_severity": "Severity of tissue types", "trajectories": "Courses of tissue types",
+    "biopsy_prediction": "Biopsy prediction",
     "risk_difference": "Responders", "responders": "Responders",
     "risk_ratio": "Responders, risk ratio", "odds_ratio": "Responders, odds ratio",
     "g_computation": "Responders, adjusted for covariates",
@@ -43,6 +45,13 @@ SENTENCES = {
     "change_pathways": "Pathways were compared with the reference by random relabelling of arms "
     "within strata ({n_perm} permutations); p-values are adjusted over all tested pathways by "
     "step-down max-T [@westfall1993].",
+    "beyond_noise": "Flows of each arm were compared with those between a scan and its repeat by "
+    "a bootstrap of subjects ({n_boot} resamples), adjusted over all flows.",
+    "type_severity": "The severity of tissue types was learned from {outcome} at baseline by "
+    "ridge regression, out of fold; improvement and worsening are movements to less and more severe "
+    "types.",
+    "trajectories": "Whether change by {early} foretells a late outcome was asked by nested "
+    "cross-validation; early change was permuted among the subjects of an arm.",
     "biopsy_prediction": "Biopsy features were predicted by nested cross-validation ({n_folds} "
     "folds, {n_repeats} repeat(s)) grouped by subject: every choice is made inside the training "
     "folds, and each subject is predicted by models that never saw that subject.",

@@ -24,7 +24,7 @@ _WORDS = {
 def further_table(
     result: Any, *, title: str, labels: Mapping[str, str] | None = None, most: int = 60
 ) -> Table:
-    """Show the main frame of any result: text columns first, numbers rounded by column.
+    """Show the main frame (or the first with rows) of any result, numbers rounded by column.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def further_table(
     most : int
         Rows shown; how many there are besides is said in a footnote.
     """
-    frames = result.frames() if callable(result.frames) else result.frames
-    frame = frames.get("table", pd.DataFrame())
+    name = _shown(result)
+    frame = _frames(result).get(name, pd.DataFrame())
     frame = frame.drop(columns=[c for c in ("method",) if c in frame.columns])
     numbers = [c for c in frame.columns if _is_number(frame[c])]
     texts = [c for c in frame.columns if c not in numbers]
@@ -68,8 +68,20 @@ def further_table(
 
 def frames_beside(result: Any) -> Sequence[str]:
     """Names of the other frames of a result, which the analysis results data hold."""
-    frames = result.frames() if callable(result.frames) else result.frames
-    return [name for name in frames if name != "table"]
+    return [name for name in _frames(result) if name != _shown(result)]
+
+
+def _frames(result: Any) -> Mapping[str, pd.DataFrame]:
+    found: Mapping[str, pd.DataFrame] = (
+        result.frames() if callable(result.frames) else result.frames
+    )
+    return {name: frame for name, frame in found.items() if len(frame)}
+
+
+def _shown(result: Any) -> str:
+    """Name of the frame that is shown: the main one, unless it has no rows."""
+    frames = _frames(result)
+    return "table" if "table" in frames else next(iter(frames), "table")
 
 
 def _is_number(column: pd.Series[Any]) -> bool:

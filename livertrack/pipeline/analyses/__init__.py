@@ -18,6 +18,7 @@ from livertrack.pipeline.analyses import (
     missing_data,
     models,
     ordinal,
+    pathways,
     responders,
 )
 from livertrack.pipeline.analyses._task import ADAPTERS, Answer, Task
@@ -26,13 +27,24 @@ from livertrack.study import Study
 
 __all__ = [
     "ADAPTERS", "Answer", "Task", "agreement", "answer", "composition", "design", "events",
-    "imaging", "missing_data", "models", "ordinal", "responders", "seed_of",
+    "imaging", "missing_data", "models", "ordinal", "pathways", "responders", "seed_of",
 ]  # fmt: skip
 
 
-def answer(study: Study, analysis: Analysis, adpath: pd.DataFrame | None = None) -> list[Answer]:
-    """Results of one analysis of the plan."""
-    return list(ADAPTERS[analysis.endpoint](Task(study, analysis, adpath)))
+def answer(
+    study: Study,
+    analysis: Analysis,
+    adpath: pd.DataFrame | None = None,
+    *,
+    adseq: pd.DataFrame | None = None,
+    adnoise: pd.DataFrame | None = None,
+) -> list[Answer]:
+    """Results of one analysis of the plan.
+
+    ``adpath``, ``adseq`` and ``adnoise`` are what imaging made: pathways, sequences of types over
+    the visits, and pathways between a scan and its repeat.
+    """
+    return list(ADAPTERS[analysis.endpoint](Task(study, analysis, adpath, adseq, adnoise)))
 
 
 def seed_of(study: Study, analysis: Analysis) -> int:

@@ -26,6 +26,8 @@ class Task:
     study: Study
     analysis: Analysis
     adpath: pd.DataFrame | None = None
+    adseq: pd.DataFrame | None = None
+    adnoise: pd.DataFrame | None = None
 
     @cached_property
     def options(self) -> Any:

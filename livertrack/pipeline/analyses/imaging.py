@@ -1,4 +1,4 @@
-"""The imaging endpoints: pathways, separation, prediction."""
+"""The imaging endpoints: separation, prediction."""
 
 from __future__ import annotations
 
@@ -6,17 +6,6 @@ from collections.abc import Iterator
 
 import livertrack as lt
 from livertrack.pipeline.analyses._task import Answer, Task, answers
-
-
-@answers("change_pathways")
-def _change_pathways(task: Task) -> Iterator[Answer]:
-    if task.adpath is None or task.adpath.empty:
-        raise task.error("no pathway records; no subject has two usable scans")
-    yield "", lt.change_pathways(
-        task.adpath, **task.common, subjects=task.study.analysed(), visit=task.visit,
-        strata=task.strata, regions=task.options.regions, n_perm=task.options.n_perm,
-        seed=task.seed,
-    )  # fmt: skip
 
 
 @answers("separation")
