@@ -17,10 +17,11 @@ from livertrack.errors import DataError
 
 
 def default_formula(
-    value: str, arm: str, visit: str, subject: str, covariates: Sequence[str]
+    value: str, arm: str, visit: str, subject: str, covariates: Sequence[str], n_visits: int
 ) -> str:
     """Imputation model: every covariate and the arm by visit, unstructured covariance."""
-    terms = [f"`{name}` * `{visit}`" for name in (*covariates, arm)]
+    by = f" * `{visit}`" if n_visits > 1 else ""
+    terms = [f"`{name}`{by}" for name in (*covariates, arm)]
     return f"`{value}` ~ {' + '.join(terms)} + us(`{visit}` | `{subject}`)"
 
 

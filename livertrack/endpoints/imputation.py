@@ -255,7 +255,7 @@ def impute(
             y, events, people=people[subject].tolist(), arms=people[arm].reset_index(drop=True),
             visits=visits, subject=subject, visit=visit, strategy=strategy,
         )  # fmt: skip
-    formula = formula or default_formula(value, arm, visit, subject, covariates)
+    formula = formula or default_formula(value, arm, visit, subject, covariates, len(visits))
     model = fit_model(
         grid, formula, y=handling.modelled, value=value, arm=arm, reference=reference
     )

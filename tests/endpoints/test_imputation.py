@@ -413,6 +413,51 @@ def test_tipping_point_is_the_first_delta_without_significance(data: pd.DataFram
     np.testing.assert_array_equal(again.table["p_value"], table["p_value"])
 
 
+def test_one_visit_is_imputed_from_the_covariates(data: pd.DataFrame) -> None:
+    """Without another visit to learn from, MAR adds nothing to the observed ANCOVA."""
+    last = data[data["AVISIT"] == "Week 24"].astype({"AVISIT": str})
+    result = lt.impute(last, reference="Placebo", draws="conditional-mean").analyse()
+    ancova = lt.ancova(
+        last.dropna(), "CHG ~ BASE + TRT01P", arm="TRT01P", reference="Placebo"
+    ).contrasts
+    assert result.table["estimate"].iloc[0] == pytest.approx(ancova["estimate"].iloc[0])
+    drawn = lt.impute(last, reference="Placebo", n_imputations=5, seed=1, strategy="JR")
+    assert drawn.analyse().table["std_error"].iloc[0] > 0
+
+
+def test_nothing_missing_is_the_complete_data_analysis(data: pd.DataFrame) -> None:
+    full = data.fillna({"CHG": 0.2})
+    result = lt.impute(full, reference="Placebo", n_imputations=4, seed=1)
+    table = result.analyse().table
+    direct = lt.ancova(
+        full[full["AVISIT"] == "Week 24"], "CHG ~ BASE + TRT01P", arm="TRT01P",
+        reference="Placebo",
+    ).contrasts  # fmt: skip
+    for column in ("estimate", "std_error"):
+        assert table[column].iloc[-1] == pytest.approx(direct[column].iloc[0])
+    assert table["fraction_missing"].eq(0).all()
+    tip = result.tipping_point([1.0, 50.0])
+    assert tip.tipping["tipping_delta"].isna().all()
+    assert "significant at every delta tried" in tip.text
+
+
+def test_an_arm_without_records_at_a_visit_is_an_error_that_says_so(data: pd.DataFrame) -> None:
+    gone = data.assign(
+        CHG=data["CHG"].where(data["TRT01P"].ne("Active") | data["AVISIT"].ne("Week 24"))
+    )
+    with pytest.raises(lt.DataError, match="every visit for every arm"):
+        lt.impute(gone, reference="Placebo", n_imputations=3, seed=1)
+
+
+def test_a_level_only_one_subject_has_cannot_be_left_out(data: pd.DataFrame) -> None:
+    rare = data.assign(SITE=np.where(data["USUBJID"] == "S001", "X", "Y"))
+    imputation = lt.impute(
+        rare, reference="Placebo", covariates=["SITE"], draws="conditional-mean"
+    )
+    with pytest.raises(lt.DataError, match="without one of the subjects"):
+        imputation.analyse()
+
+
 def test_the_exact_tipping_point_has_p_at_the_level(data: pd.DataFrame) -> None:
     for options in ({"n_imputations": 10, "seed": 1}, {"draws": "conditional-mean"}):
         imputation = lt.impute(data, reference="Placebo", strategy="CIR", **options)
