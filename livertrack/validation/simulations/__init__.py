@@ -8,7 +8,7 @@ from importlib import import_module
 from livertrack.validation._scenario import Scenario
 
 _MODULES = (
-    "imaging", "prediction", "separation", "models", "responders", "events", "more_events",
+    "imaging", "pathways", "prediction", "separation", "models", "responders", "events", "more_events",
     "ordinal", "agreement", "compositions", "multiplicity",
 )  # fmt: skip
 

@@ -189,6 +189,19 @@ def _second(rng: np.random.Generator, *, n: int) -> Outcome:
     return {"any": _any(table), "power": float((again["p_adjusted"] <= 0.05).mean())}
 
 
+def _early(rng: np.random.Generator, *, n: int) -> Outcome:
+    """A late outcome that follows baseline and arm, and nothing of the early change."""
+    trial = _draw(rng, n_per_arm=n, arms=("Placebo", "Active"), settings=None)
+    early = trial.composition.query("AVISIT == 'Week 12' and PARAMCD == 'TV03'")
+    late = 4 * early["BASE"] - 0.5 * (early["TRT01P"] == "Active") + rng.normal(0, 0.5, len(early))
+    result = lt.trajectories(
+        trial.composition, baseline="Baseline", early="Week 12", late="Week 48",
+        reference="Placebo", outcome=early[["USUBJID"]].assign(AVAL=late), n_folds=3, n_repeats=1,
+        n_perm=39, n_boot=99, seed=int(rng.integers(2**31)),
+    )  # fmt: skip
+    return {"increment": rejects(float(result.increment["p_value"].iloc[0]))}
+
+
 def _test(key: str, quantity: str, method: str = "lt.change_pathways") -> Claim:
     return Claim(key=key, method=method, quantity=quantity, kind="type I error", nominal=0.05)
 
@@ -271,6 +284,12 @@ SCENARIOS = (
         draw=partial(_directions, n=25, effect=1.0),
         claims=(Claim(key="net", method="lt.type_severity", kind="power", nominal=0.9,
                       quantity="Net improvement found", bound="at least"),),
+    ),
+    Scenario(
+        name="early change, null", family=FAMILY, n=200,
+        setting="2 x 30 subjects; a late outcome that baseline and arm decide",
+        draw=partial(_early, n=30),
+        claims=(_test("increment", "What early change adds, permutation", "lt.trajectories"),),
     ),
     Scenario(
         name="replication", family=FAMILY, n=500,
