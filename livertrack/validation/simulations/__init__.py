@@ -8,8 +8,8 @@ from importlib import import_module
 from livertrack.validation._scenario import Scenario
 
 _MODULES = (
-    "imaging", "pathways", "prediction", "separation", "models", "responders", "events", "more_events",
-    "ordinal", "agreement", "compositions", "multiplicity",
+    "imaging", "pathways", "prediction", "separation", "models", "responders", "events",
+    "more_events", "ordinal", "agreement", "compositions", "multiplicity",
 )  # fmt: skip
 
 
