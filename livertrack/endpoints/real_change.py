@@ -130,6 +130,7 @@ def _counts(values: pd.Series, limit: float, conf_level: float) -> dict[str, flo
     if n and not np.isnan(limit):
         share = (fell + rose) / n
         low, high = proportion_confint(fell + rose, n, alpha=1 - conf_level, method="wilson")
+        low, high = (0.0 if not fell + rose else low), (1.0 if fell + rose == n else high)
     return {
         "n": n, "n_missing": len(values) - n, "fell": fell, "rose": rose,
         "within": n - fell - rose, "estimate": share, "conf_low": float(low),

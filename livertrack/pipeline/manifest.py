@@ -36,7 +36,8 @@ def provenance(study: Study, inputs: dict[str, str]) -> dict[str, Any]:
 def parameter_labels(study: Study) -> dict[str, str]:
     """What tables call each PARAMCD (tissue types go by number) and what the plan names."""
     found: dict[str, str] = {}
-    for frame in (study.records[~study.records["DATASET"].eq("admri")], study.events):
+    own = study.records[~study.records["DATASET"].eq("admri")]
+    for frame in (own, study.events, study.recurrences):
         if {"PARAMCD", "PARAM"} <= set(frame.columns):
             pairs = frame[["PARAMCD", "PARAM"]].dropna().drop_duplicates("PARAMCD")
             found |= dict(zip(pairs["PARAMCD"], pairs["PARAM"], strict=True))

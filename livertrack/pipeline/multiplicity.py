@@ -89,9 +89,7 @@ def _p_values(plan: Plan, name: str, ard: pd.DataFrame) -> list[tuple[str, float
     return rows
 
 
-def _one(
-    plan: Plan, name: str, hypothesis: Hypothesis, ards: Mapping[str, pd.DataFrame]
-) -> float:
+def _one(plan: Plan, name: str, hypothesis: Hypothesis, ards: Mapping[str, pd.DataFrame]) -> float:
     """The p-value of a hypothesis; NaN where its analysis could not be computed."""
     ard = ards[hypothesis.analysis]
     if ard["frame"].eq("error").any():

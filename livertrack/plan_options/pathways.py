@@ -65,7 +65,8 @@ class TypeSeverity(Options):
 class Trajectories(Options):
     """Tissue types over the visits, and whether change by ``early`` foretells a late outcome.
 
-    ``outcome``, taken at the visit of the analysis, is a PARAMCD other than the types (``parameters``), of which ``value`` is taken.
+    ``outcome`` is a PARAMCD other than the types (``parameters``), of which ``value`` at the
+    visit of the analysis is taken.
     """
 
     needs = ("visit", "parameters")

@@ -48,8 +48,8 @@ SENTENCES = {
     "beyond_noise": "Flows of each arm were compared with those between a scan and its repeat by "
     "a bootstrap of subjects ({n_boot} resamples), adjusted over all flows.",
     "type_severity": "The severity of tissue types was learned from {outcome} at baseline by "
-    "ridge regression, out of fold; improvement and worsening are movements to less and more severe "
-    "types.",
+    "ridge regression, out of fold; improvement and worsening are movements to less and more "
+    "severe types.",
     "trajectories": "Whether change by {early} foretells a late outcome was asked by nested "
     "cross-validation; early change was permuted among the subjects of an arm.",
     "biopsy_prediction": "Biopsy features were predicted by nested cross-validation ({n_folds} "

@@ -135,8 +135,8 @@ def severity_flow_table(result: Any, *, arms: Sequence[str] = ()) -> Table:
         rows=grouped(groups),
         footnotes=(
             "Percentage points of the region that moved to a less (improvement) or more "
-            "(worsening) severe type, by severities learned without the subject; change of severity in the "
-            "unit of the outcome.",
+            "(worsening) severe type, by severities learned without the subject; change of "
+            "severity in the unit of the outcome.",
         ),
         empty="No pathway was compared.",
     )  # fmt: skip
