@@ -1,9 +1,9 @@
-"""Intraclass correlation: six forms with exact F limits."""
+"""Intraclass correlation: six forms with F limits, from complete tables or by REML."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,9 @@ from livertrack.endpoints._checks import (
     require_conf_level,
     require_unique,
 )
+from livertrack.endpoints._icc_squares import Squares, by_anova, by_reml
 from livertrack.endpoints._sentences import interval_text
-from livertrack.errors import DataError
+from livertrack.errors import DataError, UsageError
 
 Floats = NDArray[np.float64]
 
@@ -34,11 +35,12 @@ _MEANING = {
 
 @dataclass(frozen=True, kw_only=True)
 class IntraclassCorrelation(Result):
-    """Six coefficients (``table``) and the mean squares they are made of (``anova``)."""
+    """Six coefficients (``table``), mean squares (``anova``) and variance ``components``."""
 
     anova: pd.DataFrame
+    components: pd.DataFrame
 
-    keys: ClassVar[tuple[str, ...]] = ("form", "source")
+    keys: ClassVar[tuple[str, ...]] = ("form", "model", "source")
     context: ClassVar[str] = "icc"
 
 
@@ -48,6 +50,7 @@ def icc(
     subject: str = "USUBJID",
     rater: str,
     value: str = "AVAL",
+    method: Literal["anova", "reml"] = "anova",
     conf_level: float = 0.95,
 ) -> IntraclassCorrelation:
     """Agreement of raters (readers, scanners, repeated scans) on a measured value.
@@ -58,6 +61,9 @@ def icc(
         ``value`` in any unit.
     subject, rater, value : str
         Columns.
+    method : {"anova", "reml"}
+        Mean squares of the subjects seen by every rater, or variance components of all ratings
+        by restricted maximum likelihood: the choice where tables have gaps.
     conf_level : float
         Of the F limits.
 
@@ -66,42 +72,57 @@ def icc(
     IntraclassCorrelation
         ``.table``: ``form`` (ICC1, ICC2, ICC3, ICC1k, ICC2k, ICC3k), ``meaning, estimate,
         conf_low, conf_high, statistic`` (F of no agreement), ``df1, df2, p_value, n`` (subjects),
-        ``n_raters, method``. ``.anova``: ``source, df, mean_square``.
+        ``n_raters, n_ratings, method``. ``.anova``: ``source, df, mean_square``.
+        ``.components``: ``model`` (one-way; two-way random; two-way mixed), ``source`` (subjects,
+        raters, residual), ``variance``.
 
     Notes
     -----
-    Denominator: subjects with a value of every rater; subjects with any gap are left out and
-    counted in ``notes``. Estimates may be negative. Perfect agreement gives 1 with NaN limits;
+    Denominator: with ``anova`` subjects with a value of every rater; subjects with any gap are
+    left out and counted in ``notes``. With ``reml`` every rating counts; the values that are
+    missing must be missing at random. Estimates of ``anova`` may be negative; those of ``reml``
+    are 0 then. Perfect agreement gives 1 with NaN limits;
     no variation at all, or fewer than two complete subjects, gives NaN and a note.
+    Limits of ``reml`` are the F limits of the mean squares that the components would give in a
+    table with the harmonic mean of the numbers of ratings per subject and per rater, and as many
+    degrees of freedom as the ratings leave; without gaps they are those of ``anova``.
     ICC2 counts a systematic difference between raters as disagreement, ICC3 does not.
-    Source: Shrout and Fleiss (1979); McGraw and Wong (1996).
-    Checked against: R psych 2.2.9 ``ICC`` and the published table of Shrout and Fleiss
-    (tests/reference/agreement.R).
+    Source: Shrout and Fleiss (1979); McGraw and Wong (1996); Thomas and Hultquist (1978) for the
+    harmonic mean.
+    Checked against: R psych 2.2.9 ``ICC`` and the published table of Shrout and Fleiss; R lme4
+    1.1-31 ``lmer`` for the components (tests/reference/agreement.R).
     """
     require_conf_level(conf_level)
+    if method not in ("anova", "reml"):
+        msg = f"method is 'anova' or 'reml', got {method!r}"
+        raise UsageError(msg)
     require_columns(data, [subject, rater, value])
     used = data.dropna(subset=[subject, rater])
     require_unique(used, [subject, rater])
     used = used.assign(**{value: numeric(used, value)})
     wide = used.set_index([subject, rater])[value].unstack(rater)  # noqa: PD010
-    wide = wide.dropna(axis="columns", how="all")
-    y = wide.dropna().to_numpy(float)
+    wide = wide.dropna(axis="columns", how="all").sort_index().sort_index(axis="columns")
     k = wide.shape[1]
     if k < 2:
         msg = f"{rater}: {k} rater(s) have values; agreement needs two"
         raise DataError(msg)
+    known = wide.dropna(how="all" if method == "reml" else "any")
     notes = []
-    if len(y) < len(wide):
-        notes.append(
-            f"dropped {len(wide) - len(y)} of {len(wide)} subjects: not seen by all {k} raters"
-        )
-    anova = _mean_squares(y)
+    if len(known) < len(wide):
+        cause = "no rating" if method == "reml" else f"not seen by all {k} raters"
+        notes.append(f"dropped {len(wide) - len(known)} of {len(wide)} subjects: {cause}")
+    y = known.to_numpy(float)
+    squares = by_reml(y) if method == "reml" else by_anova(y)
+    gaps = int(np.isnan(y).sum())
+    if gaps:
+        notes.append(f"{gaps} of {y.size} ratings are missing; taken as missing at random")
+    shown = "REML, F limits" if method == "reml" else "analysis of variance, F limits"
     rows = [
         {
             "form": form, "meaning": _MEANING[form], **numbers, "n": len(y), "n_raters": k,
-            "method": "analysis of variance, F limits",
+            "n_ratings": int((~np.isnan(y)).sum()), "method": shown,
         }
-        for form, numbers in _six(anova, len(y), k, conf_level).items()
+        for form, numbers in _six(squares, k, conf_level).items()
     ]  # fmt: skip
     table = pd.DataFrame(rows)
     if table["estimate"].isna().any():
@@ -117,88 +138,70 @@ def icc(
         )
         + "."
     )
-    df = [len(y) - 1, len(y) * (k - 1), k - 1, (len(y) - 1) * (k - 1)]
     return IntraclassCorrelation(
         table=table,
-        anova=pd.DataFrame(
-            {
-                "source": ["subjects", "within", "raters", "residual"],
-                "df": df, "mean_square": list(anova),
-            }
-        ),
+        anova=pd.DataFrame(squares.anova, columns=["source", "df", "mean_square"]),
+        components=pd.DataFrame(squares.components, columns=["model", "source", "variance"]),
         text=text,
         settings={
-            "method": "analysis of variance, F limits", "conf_level": conf_level, "n": len(y),
-            "n_raters": k, "subject": subject, "rater": rater, "value": value,
+            "method": shown, "conf_level": conf_level, "n": len(y), "n_raters": k,
+            "subject": subject, "rater": rater, "value": value,
         },
         notes=tuple(notes),
     )  # fmt: skip
 
 
-def _mean_squares(y: Floats) -> tuple[float, float, float, float]:
-    """Mean squares between subjects, within them, between raters, residual."""
-    n, k = y.shape
-    if n < 2:
-        return (float("nan"),) * 4
-    row, column, grand = y.mean(axis=1), y.mean(axis=0), y.mean()
-    between = k * ((row - grand) ** 2).sum()
-    within = ((y - row[:, None]) ** 2).sum()
-    raters = n * ((column - grand) ** 2).sum()
-    residual = ((y - row[:, None] - column[None] + grand) ** 2).sum()
-    found = np.array([between, within, raters, residual])
-    found = found / [n - 1, n * (k - 1), k - 1, (n - 1) * (k - 1)]
-    found[found < 1e-26 * float(np.abs(y).max()) ** 2] = 0.0  # nothing but rounding
-    return tuple(map(float, found))  # type: ignore[return-value]
-
-
-def _six(
-    anova: tuple[float, float, float, float], n: int, k: int, conf_level: float
-) -> dict[str, dict[str, Any]]:
-    msb, msw, msj, mse = anova
+def _six(squares: Squares, k: int, conf_level: float) -> dict[str, dict[str, Any]]:
+    """Six coefficients; ``k`` ratings make the mean of the last three."""
     upper = (1 + conf_level) / 2
-    tiny = 1e-12 * max(msb, msw, msj, 1e-300)
-    msb, msw, mse = (0.0 if v < tiny else v for v in (msb, msw, mse))
+    df1, h = squares.n - 1, squares.per_subject
+    found: dict[str, dict[str, Any]] = {}
     with np.errstate(all="ignore"):
-        result = {}
-        for form, ms, df2 in (("ICC1", msw, n * (k - 1)), ("ICC3", mse, (n - 1) * (k - 1))):
-            estimate = np.float64(msb - ms) / (msb + (k - 1) * ms)
-            mean = np.float64(msb - ms) / msb
-            F = np.float64(msb) / ms if ms > 0 else np.nan
-            low = F / stats.f.ppf(upper, n - 1, df2)
-            high = F * stats.f.ppf(upper, df2, n - 1)
-            test = {
-                "statistic": float(F), "df1": n - 1, "df2": df2,
-                "p_value": float(stats.f.sf(F, n - 1, df2)),
-            }  # fmt: skip
-            limits = ((low - 1) / (low + k - 1), (high - 1) / (high + k - 1))
-            result[form] = _entry(estimate, limits, test)
-            result[f"{form}k"] = _entry(mean, (1 - 1 / low, 1 - 1 / high), test)
-        estimate = np.float64(msb - mse) / (msb + (k - 1) * mse + k * (msj - mse) / n)
-        mean = np.float64(msb - mse) / (msb + (msj - mse) / n)
-        limits = _absolute_limits(msb, msj, mse, float(estimate), n, k, upper)
-        stepped = tuple(v * k / (1 + v * (k - 1)) for v in limits)
-        result["ICC2"] = _entry(estimate, limits, test)
-        result["ICC2k"] = _entry(mean, stepped, test)
-    return {form: result[form] for form in _MEANING}
+        for form, (msb, ms, df2, F, p) in (("ICC1", squares.one_way), ("ICC3", squares.mixed)):
+            test = {"statistic": F, "df1": df1, "df2": df2, "p_value": p}
+            ratio = np.float64(msb) / ms if ms > 0 else np.nan
+            estimate = np.float64(msb - ms) / (msb + (h - 1) * ms)
+            low = ratio / stats.f.ppf(upper, df1, df2)
+            high = ratio * stats.f.ppf(upper, df2, df1)
+            limits = ((low - 1) / (low + h - 1), (high - 1) / (high + h - 1))
+            found |= _pair(form, (estimate, *limits), k, test)
+        msb, mse, msj, df2 = squares.random
+        rate = h / squares.per_rater
+        estimate = np.float64(msb - mse) / (msb + (h - 1) * mse + rate * (msj - mse))
+        limits = _absolute_limits(squares, float(estimate), k, upper)
+        found |= _pair("ICC2", (estimate, *limits), k, test | {"df2": df2})
+    return {form: found[form] for form in _MEANING}
 
 
-def _absolute_limits(
-    msb: float, msj: float, mse: float, rho: float, n: int, k: int, upper: float
-) -> tuple[float, float]:
+def _absolute_limits(squares: Squares, rho: float, raters: int, upper: float) -> tuple[Any, Any]:
     """Limits of ICC2 with Satterthwaite's df for raters and residual together."""
+    msb, mse, msj, df_error = squares.random
+    n, k, df1 = squares.per_rater, squares.per_subject, squares.n - 1
     if not mse > 0:
         return float("nan"), float("nan")
     ratio = msj / mse
     rest = n * (1 + (k - 1) * rho) - k * rho
-    df = (k - 1) * (n - 1) * (k * rho * ratio + rest) ** 2
-    df /= (n - 1) * k**2 * rho**2 * ratio**2 + rest**2
+    spread = k * rho * ratio
+    df = (spread + rest) ** 2 / (spread**2 / (raters - 1) + rest**2 / df_error)
     noise = k * msj + (k * n - k - n) * mse
-    f_low, f_high = stats.f.ppf(upper, n - 1, df), stats.f.ppf(upper, df, n - 1)
+    f_low, f_high = stats.f.ppf(upper, df1, df), stats.f.ppf(upper, df, df1)
     low = n * (msb - f_low * mse) / (f_low * noise + n * msb)
     high = n * (f_high * msb - mse) / (noise + n * f_high * msb)
-    return float(low), float(high)
+    return low, high
 
 
-def _entry(estimate: Any, limits: Any, test: dict[str, Any]) -> dict[str, Any]:
-    numbers = [float(v) if np.isfinite(v) else float("nan") for v in (estimate, *limits)]
-    return dict(zip(("estimate", "conf_low", "conf_high"), numbers, strict=True)) | test
+def _pair(
+    form: str, numbers: tuple[Any, ...], k: int, test: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Coefficient of one rating and of the mean of ``k``, with limits."""
+    names = ("estimate", "conf_low", "conf_high")
+    result = {}
+    for name, values in ((form, numbers), (f"{form}k", _stepped(numbers, k))):
+        plain = [float(v) if np.isfinite(v) else float("nan") for v in values]
+        result[name] = dict(zip(names, plain, strict=True)) | test
+    return result
+
+
+def _stepped(numbers: tuple[Any, ...], k: int) -> tuple[Any, ...]:
+    """Spearman-Brown: from one rating to the mean of ``k``."""
+    return tuple(np.float64(v) * k / (1 + np.float64(v) * (k - 1)) for v in numbers)

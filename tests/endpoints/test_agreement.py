@@ -114,6 +114,83 @@ def test_subjects_missed_by_a_rater_are_dropped_and_counted() -> None:
     assert "dropped 1 of 6" in result.notes[0]
 
 
+def test_reml_components_of_tables_with_gaps_equal_lme4(
+    visits: pd.DataFrame, reference: Path
+) -> None:
+    r = pd.read_csv(reference / "agreement_icc_reml.csv")
+    early = visits.rename(columns={"id": "USUBJID", "visit": "RATER"})
+    holes = long(SHROUT).assign(cell=lambda d: d["RATER"].str[1:].astype(int) * 6)
+    holes["cell"] += holes["USUBJID"].str[1:].astype(int)
+    data = {
+        "albumin": (early[early["RATER"] <= 4], "albumin"),
+        "platelet": (early[(early["RATER"] <= 3) & (early["USUBJID"] % 4 == 0)], "platelet"),
+        "shrout": (holes[~holes["cell"].isin([1, 8, 14, 21])], "AVAL"),
+    }
+    for name, (frame, value) in data.items():
+        result = lt.icc(frame, rater="RATER", value=value, method="reml")
+        table = result.table.set_index("form")
+        components = result.components["model"] + " " + result.components["source"]
+        variance = result.components.set_index(components)["variance"]
+        for what, theirs in r[r["data"].eq(name)].groupby("what"):
+            expected = theirs.set_index("key")["value"]
+            ours = {
+                "estimate": table["estimate"], "variance": variance, "F": table["statistic"],
+                "df2": table["df2"], "p": table["p_value"],
+            }[str(what)]  # fmt: skip
+            np.testing.assert_allclose(ours[expected.index], expected, rtol=1e-6, err_msg=name)
+
+
+def test_reml_of_a_complete_table_is_the_analysis_of_variance(visits: pd.DataFrame) -> None:
+    early = visits[visits["visit"] <= 4].rename(columns={"id": "USUBJID", "visit": "RATER"})
+    complete = early[early["albumin"].notna()].groupby("USUBJID").filter(lambda d: len(d) == 4)
+    columns = ["estimate", "conf_low", "conf_high", "statistic", "df1", "df2", "p_value"]
+    one, two = (
+        lt.icc(complete, rater="RATER", value="albumin", method=method)
+        for method in ("anova", "reml")
+    )
+    np.testing.assert_allclose(one.table[columns], two.table[columns], rtol=1e-6)
+    np.testing.assert_allclose(one.components["variance"], two.components["variance"], rtol=1e-6)
+    np.testing.assert_allclose(one.anova["mean_square"], two.anova["mean_square"])
+
+
+def test_reml_keeps_subjects_with_gaps_and_counts_them() -> None:
+    data = long(np.random.default_rng(2).normal(size=(12, 3)) + np.arange(12)[:, None])
+    gaps = data.drop(index=[0, 4, 8])
+    assert lt.icc(gaps, rater="RATER").table["n"].iloc[0] == 9
+    result = lt.icc(gaps, rater="RATER", method="reml")
+    assert result.table[["n", "n_ratings"]].iloc[0].tolist() == [12, 33]
+    assert "3 of 36 ratings are missing" in result.notes[0]
+
+
+def test_reml_estimates_are_not_negative() -> None:
+    rows = [[1, 2, 3], [2, 3, 1], [3, 1, 2], [1, 3, 2]]
+    assert lt.icc(long(rows), rater="RATER").table["estimate"].iloc[0] < 0
+    assert lt.icc(long(rows), rater="RATER", method="reml").table["estimate"].iloc[0] == 0
+
+
+def test_unknown_methods_are_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="reml"):
+        lt.icc(long(SHROUT), rater="RATER", method="ml")  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("truth", [0.5, 0.8])
+def test_reml_limits_of_tables_with_gaps_cover_95_percent(truth: float) -> None:
+    rng, reps = np.random.default_rng(4), 300
+    hits = dict.fromkeys(["ICC1", "ICC3"], 0)
+    for _ in range(reps):
+        y = rng.normal(size=(40, 1)) * np.sqrt(truth) + rng.normal(size=(40, 4)) * np.sqrt(
+            1 - truth
+        )
+        data = long(y)
+        data = data[rng.random(len(data)) > 0.25]
+        table = lt.icc(data, rater="RATER", method="reml").table.set_index("form")
+        for form in hits:
+            hits[form] += table.loc[form, "conf_low"] <= truth <= table.loc[form, "conf_high"]
+    for count in hits.values():
+        assert abs(count / reps - 0.95) < 0.035
+
+
 @pytest.mark.parametrize(
     ("values", "note"),
     [([[3, 3], [3, 3], [3, 3]], "no variation"), ([[1, 2]], "1 complete subject")],

@@ -17,6 +17,29 @@ one <- function(x, name) { r <- ICC(x, lmer = FALSE)$results; data.frame(data = 
 write(rbind(one(as.matrix(wide), "albumin"), one(shrout, "shrout"), one(noise, "noise")), "agreement_icc.csv")
 write(data.frame(subject = rep(1:10, 3), rater = rep(1:3, each = 10), value = c(noise)), "agreement_icc_noise.csv")
 
+# incomplete tables: albumin at the first four visits of everybody, platelets at the first three of every fourth
+# subject, Shrout's table with gaps; components of lme4
+suppressMessages(library(lme4))
+tight <- lmerControl(optimizer = "bobyqa", optCtrl = list(rhobeg = 1e-2, rhoend = 1e-12, maxfun = 1e5), calc.derivs = FALSE)
+gaps <- function(d, name) { d <- d[!is.na(d$value), ]; d$rater <- factor(d$rater); d$id <- factor(d$id)
+  v <- function(m) { x <- as.data.frame(VarCorr(m)); setNames(x$vcov, x$grp) }
+  one <- v(lmer(value ~ 1 + (1 | id), d, control = tight)); two <- v(lmer(value ~ 1 + (1 | id) + (1 | rater), d, control = tight))
+  mix <- v(lmer(value ~ rater + (1 | id), d, control = tight)); k <- nlevels(d$rater)
+  up <- function(r) k * r / (1 + (k - 1) * r)
+  r <- c(ICC1 = one[["id"]] / sum(one), ICC2 = two[["id"]] / sum(two), ICC3 = mix[["id"]] / sum(mix))
+  f1 <- anova(lm(value ~ id, d)); f3 <- anova(lm(value ~ rater + id, d))
+  rbind(data.frame(data = name, what = "estimate", key = c(names(r), paste0(names(r), "k")), value = c(r, up(r))),
+    data.frame(data = name, what = "variance", key = c("one-way subjects", "one-way residual", "two-way random subjects",
+      "two-way random raters", "two-way random residual", "two-way mixed subjects", "two-way mixed residual"),
+      value = c(one[["id"]], one[["Residual"]], two[["id"]], two[["rater"]], two[["Residual"]], mix[["id"]], mix[["Residual"]])),
+    data.frame(data = name, what = "F", key = c("ICC1", "ICC3"), value = c(f1[1, 4], f3[2, 4])),
+    data.frame(data = name, what = "df2", key = c("ICC1", "ICC3"), value = c(f1[2, 1], f3[3, 1])),
+    data.frame(data = name, what = "p", key = c("ICC1", "ICC3"), value = c(f1[1, 5], f3[2, 5]))) }
+early <- seq_[seq_$visit <= 4, ]; some <- seq_[seq_$visit <= 3 & seq_$id %% 4 == 0, ]
+holes <- data.frame(id = rep(1:6, 4), rater = rep(1:4, each = 6), value = c(shrout)); holes <- holes[-c(2, 9, 15, 22), ]
+write(rbind(gaps(data.frame(id = early$id, rater = early$visit, value = early$albumin), "albumin"),
+  gaps(data.frame(id = some$id, rater = some$visit, value = some$platelet), "platelet"), gaps(holes, "shrout")), "agreement_icc_reml.csv")
+
 # Bland-Altman: ALP before and under treatment
 tx <- read.csv(file.path(data, "tab_liver_other_trials", "texmex_liver.csv"))
 d <- tx$ALP.M - tx$ALP.B; m <- (tx$ALP.M + tx$ALP.B) / 2; n <- length(d); s <- sd(d); z <- qnorm(.975)
