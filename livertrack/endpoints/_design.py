@@ -24,7 +24,7 @@ from livertrack.endpoints._formula import (
     factor_column,
     parse_formula,
 )
-from livertrack.errors import DataError
+from livertrack.errors import DataError, UsageError
 
 Floats = NDArray[np.float64]
 #: levels of a column, and the place of every row's level among them
@@ -101,10 +101,8 @@ class Design:
             else:
                 place = level_codes(data[column], self.levels[name])
             return np.asarray(np.eye(len(self.levels[name]))[place])
-        values = evaluate(
-            name, {column: numeric(data, column) for column in self.columns_of(name)}
-        )
-        return np.broadcast_to(np.asarray(values, float), len(data)).reshape(-1, 1)
+        values = _finite(name, {column: numeric(data, column) for column in self.columns_of(name)})
+        return np.broadcast_to(values, len(data)).reshape(-1, 1)
 
     def columns_of(self, name: str) -> tuple[str, ...]:
         """Columns that an expression reads."""
@@ -144,6 +142,8 @@ class ModelFrame:
         Rows left out for a missing value.
     codes : dict
         Levels and codes of columns that were needed so far (see `factor`).
+    lost : dict
+        Levels of factors that only rows with a missing value have.
     """
 
     design: Design
@@ -153,6 +153,17 @@ class ModelFrame:
     y: Floats
     n_missing: int
     codes: dict[str, Codes] = field(default_factory=dict)
+    lost: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def notes(self) -> list[str]:
+        """Notes about rows left out, and levels that went with them."""
+        if not self.n_missing:
+            return []
+        total = len(self.rows) + self.n_missing
+        notes = [f"left out {self.n_missing} of {total} records: missing values"]
+        for name, levels in self.lost.items():
+            notes.append(f"no complete record with {name} {', '.join(map(str, levels))}")
+        return notes
 
     def factor(self, column: str) -> Codes:
         """Levels of a column and their codes, found once."""
@@ -170,6 +181,9 @@ def model_frame(
     VISIT`` gives ``VISIT:ARM``). Raises `DataError` for absent columns, text in the response, or
     no complete row.
     """
+    if not isinstance(data, pd.DataFrame):
+        msg = f"data must be a pandas DataFrame, got {type(data).__name__}"
+        raise UsageError(msg)
     parsed = parse_formula(formula)
     parsed = parsed.simplified() if simplify else parsed
     known = dict.fromkeys(map(str, data.columns))
@@ -177,6 +191,10 @@ def model_frame(
     response = expression_columns(parsed.response, known)
     used = list(dict.fromkeys((*response, *predictors, *extra)))
     require_columns(data, used)
+    twice = [name for name in used if isinstance(data[name], pd.DataFrame)]
+    if twice:
+        msg = f"data: more than one column is called {', '.join(twice)}; rename or drop one"
+        raise DataError(msg)
     complete = data[used].notna().to_numpy().all(axis=1)
     rows = np.flatnonzero(complete)
     if len(rows) == 0:
@@ -187,13 +205,36 @@ def model_frame(
     kept = kept.reset_index(drop=True)
     codes: dict[str, Codes] = {}
     design = make_design(parsed, kept, codes)
-    y = evaluate(parsed.response, {column: numeric(kept, column) for column in response})
-    y = np.asarray(y, float)
-    if not np.isfinite(y).all():
-        msg = f"{parsed.response} is not finite in {int((~np.isfinite(y)).sum())} of {len(y)} rows"
-        raise DataError(msg)
+    y = _finite(parsed.response, {column: numeric(kept, column) for column in response})
     X = design.matrix(kept, codes)
-    return ModelFrame(design, kept, rows, X, y, len(data) - len(rows), codes)
+    factors = [name for name in design.factor_columns if name in used]
+    lost = {} if complete.all() else _lost_levels(data.loc[~complete, factors], codes)
+    return ModelFrame(design, kept, rows, X, y, len(data) - len(rows), codes, lost)
+
+
+def _finite(expression: str, columns: Mapping[str, Floats]) -> Floats:
+    """Value of an expression; where it has none (the logarithm of 0) is a `DataError`."""
+    with np.errstate(all="ignore"):
+        values = np.asarray(evaluate(expression, columns), float)
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        msg = (
+            f"{expression} is not a finite number in {bad} of {values.size} rows; correct the "
+            "values or leave those rows out"
+        )
+        raise DataError(msg)
+    return values
+
+
+def _lost_levels(left_out: pd.DataFrame, codes: Mapping[str, Codes]) -> dict[str, tuple[Any, ...]]:
+    """Levels of each factor that only incomplete rows have."""
+    found = {}
+    for name in left_out:
+        known = set(codes[str(name)][0])
+        lost = [level for level in occurring_levels(left_out[name]) if level not in known]
+        if lost:
+            found[str(name)] = tuple(lost)
+    return found
 
 
 def make_design(
@@ -207,7 +248,7 @@ def make_design(
     factors: dict[str, str] = {}
     for name in parsed.variables:
         column = factor_column(name)
-        if column is None and name in known and not _is_numeric(data[name]):
+        if column is None and name in known and not is_numeric(data[name]):
             column = name
         if column is not None:
             if column not in found:
@@ -326,7 +367,8 @@ def _columns(expressions: Sequence[str], known: Mapping[str, Any]) -> tuple[str,
     return tuple(dict.fromkeys(found))
 
 
-def _is_numeric(values: pd.Series) -> bool:
+def is_numeric(values: pd.Series) -> bool:
+    """Whether a column is a covariate: numbers, but no truth values."""
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 

@@ -117,9 +117,11 @@ def _grid_levels(
     known = design.factor_columns
     unknown = [name for name in by if name not in known]
     if unknown:
+        covariates = [name for name in unknown if name in design.covariates]
+        cure = "".join(f"; {name} is a covariate: write factor({name})" for name in covariates)
         msg = (
-            f"LS means by {', '.join(unknown)}: not a factor of the model; "
-            f"factors are {list(known)}"
+            f"LS means by {', '.join(unknown)}: not a factor of the model; factors are "
+            f"{', '.join(map(str, known)) or 'none'}{cure}"
         )
         raise UsageError(msg)
     absent = [name for name in at if name not in design.columns]

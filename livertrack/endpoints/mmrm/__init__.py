@@ -14,7 +14,7 @@ from livertrack.endpoints.mmrm._compare import compare_covariances
 from livertrack.endpoints.mmrm._fit import Fitted, fit
 from livertrack.endpoints.mmrm._inference import Inference
 from livertrack.endpoints.mmrm._optimise import OPTIMIZERS
-from livertrack.endpoints.mmrm._prepare import prepare
+from livertrack.endpoints.mmrm._prepare import prepare, visit_notes
 from livertrack.endpoints.mmrm._result import Mmrm, MmrmComparison
 from livertrack.endpoints.mmrm._tables import (
     coefficient_table,
@@ -102,18 +102,16 @@ def mmrm(
         msg = f"method={method!r}: choose 'reml' or 'ml'"
         raise UsageError(msg)
     fixed, term = split_formula(formula)
+    fallback = [fallback] if isinstance(fallback, str) else fallback
+    optimizers = [optimizers] if isinstance(optimizers, str) else optimizers
     for structure in fallback:
         check_structure(structure)
     unknown = [name for name in optimizers if name not in OPTIMIZERS]
     if unknown or not optimizers:
         msg = f"optimizers={list(optimizers)}: choose from {', '.join(OPTIMIZERS)}"
         raise UsageError(msg)
-    if weights is not None and not isinstance(weights, str):
-        weights = np.asarray(weights, float)
     prepared = prepare(data, fixed, term, weights)
-    notes = []
-    if prepared.frame.n_missing:
-        notes.append(f"left out {prepared.frame.n_missing} of {len(data)} records: missing values")
+    notes = prepared.frame.notes() + visit_notes(prepared)
     names = prepared.frame.design.names
     aliased = [name for name, keep in zip(names, prepared.kept, strict=True) if not keep]
     if aliased:

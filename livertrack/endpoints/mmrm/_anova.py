@@ -30,8 +30,13 @@ def term_combinations(frame: ModelFrame, kind: Literal[2, 3]) -> dict[str, Float
         own = L[:, assign == place]
         # Rows as differences from the first level. Satterthwaite df of several rows depend on
         # the rows chosen: these are SAS's when its reference level is the first one.
-        found[labels[place]] = np.linalg.solve(own, L)
+        found[labels[place]] = _cleared(np.linalg.solve(own, L))
     return found
+
+
+def _cleared(L: Floats) -> Floats:
+    """Set what is rounding to zero: between-within df ask which coefficients are involved."""
+    return np.where(np.abs(L) < 1e-9, 0.0, L)
 
 
 def _sum_coding(design: Design, frame: ModelFrame) -> Floats:
@@ -49,7 +54,10 @@ def _sum_coding(design: Design, frame: ModelFrame) -> Floats:
     for term, full in zip(design.formula.terms, design.full, strict=True):
         parts = {name: whole[name] if name in full else sums[name] for name in term}
         columns.append(bare.block(term, frozenset(), parts, len(frame.data)))
-    return np.asarray(np.linalg.lstsq(np.hstack(columns), frame.X, rcond=None)[0])
+    coded = np.hstack(columns)
+    lengths = np.linalg.norm(coded, axis=0), np.linalg.norm(frame.X, axis=0)
+    found = np.linalg.lstsq(coded / lengths[0], frame.X / lengths[1], rcond=None)[0]
+    return _cleared(np.asarray(found)) * (lengths[1] / lengths[0][:, None])
 
 
 def _type_two(design: Design, X: Floats, place: int) -> Floats:

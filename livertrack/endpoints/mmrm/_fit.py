@@ -18,7 +18,7 @@ from livertrack.endpoints.mmrm._likelihood import (
     SpatialCovariance,
     VisitCovariance,
 )
-from livertrack.endpoints.mmrm._optimise import Optimum, maximise
+from livertrack.endpoints.mmrm._optimise import Optimum, best_of
 from livertrack.endpoints.mmrm._prepare import Prepared
 from livertrack.endpoints.mmrm._structures import SpatialExponential, make_structure
 from livertrack.endpoints.mmrm._subjects import Subjects
@@ -87,7 +87,8 @@ def fit(data: Prepared, structure: str, *, reml: bool, optimizers: Sequence[str]
     blocks = data.compressed
     covariance, start = covariance_model(data, structure, blocks)
     likelihood = Likelihood(blocks, covariance, reml=reml)
-    optimum = maximise(likelihood, start, optimizers)
+    further = further_starts(covariance, start)
+    optimum = best_of(likelihood, start, further, optimizers, every=structure != "us")
     if not optimum.converged:
         raise DataError(_failure(data, structure, optimum))
     solution, natural = likelihood.natural(optimum.eta)
@@ -110,6 +111,21 @@ def covariance_model(
     _check_identified(data, structure)
     visit = make_structure(structure, blocks.d)
     return VisitCovariance(visit, blocks), np.concatenate([visit.start(m) for m in data.moments])
+
+
+def further_starts(covariance: Covariance, start: Floats) -> list[Floats]:
+    """Starts beside ``start``, each other in the parameters of one group or of all."""
+    if not isinstance(covariance, (VisitCovariance, SpatialCovariance)):
+        return []
+    by_group = [covariance.structure.others(start[part]) for part in covariance.slices]
+    found = [np.concatenate(parts) for parts in zip(*by_group, strict=True)]
+    if covariance.n_groups > 1:
+        for part, others in zip(covariance.slices, by_group, strict=True):
+            for other in others[1:]:
+                turned = start.copy()
+                turned[part] = other
+                found.append(turned)
+    return found
 
 
 def _check_identified(data: Prepared, structure: str) -> None:
@@ -166,5 +182,23 @@ def _failure(data: Prepared, structure: str, optimum: Optimum) -> str:
     return (
         f"the MMRM with {structure} covariance did not converge after "
         f"{', '.join(optimum.tried)} ({optimum.reason}; squared distance from the optimum "
-        f"{optimum.decrement:.2g} standard errors); try {simpler}; records by visit: {records}"
+        f"{optimum.decrement:.2g} standard errors){_suspects(data, len(optimum.eta))}; "
+        f"try {simpler}; records by visit: {records}"
     )
+
+
+def _suspects(data: Prepared, n_parameters: int) -> str:
+    """What in the data explains that the likelihood has no optimum."""
+    response, y = data.frame.design.response, data.frame.y
+    found = []
+    for place, visit in enumerate(data.visits if not data.is_spatial else ()):
+        own = y[data.position == place]
+        if len(own) > 1 and np.ptp(own) == 0:
+            found.append(f"{response} does not vary at {visit}")
+    subjects = np.bincount(data.group_of_subject, minlength=len(data.groups))
+    each = n_parameters // len(data.groups)
+    for group, n in zip(data.groups, subjects, strict=True):
+        if n <= each:
+            where = f" of {data.term.group} {group}" if data.term.group else ""
+            found.append(f"{each} covariance parameters for {n} subject(s){where}")
+    return "".join(f"; {fact}" for fact in found)

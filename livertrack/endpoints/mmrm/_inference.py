@@ -207,4 +207,6 @@ def between_within(fit: Fitted, L: Floats) -> Floats:
     n_between = data.n_subjects - int(between.sum()) - int(intercept.sum())
     n_within = fit.n_obs - data.n_subjects - int((~constant & ~intercept).sum())
     df = np.where(between, float(n_between), float(n_within))
-    return np.asarray(np.where(L[:, data.kept] != 0, df, np.inf).min(axis=1))
+    reduced = np.abs(L[:, data.kept])
+    involved = reduced > 1e-12 * reduced.max(axis=1, keepdims=True)  # more than rounding
+    return np.asarray(np.where(involved, df, np.inf).min(axis=1))

@@ -38,6 +38,45 @@ class Optimum:
     reason: str
 
 
+def best_of(
+    likelihood: Likelihood,
+    start: Floats,
+    further: Sequence[Floats],
+    optimizers: Sequence[str],
+    *,
+    every: bool,
+) -> Optimum:
+    """Best optimum from ``start`` and ``further`` starts.
+
+    Newton's method runs from ``start``, then from the others: all of them if ``every``, else
+    until one converges. Other optimizers follow where none does.
+    """
+    found: list[tuple[float, Optimum]] = []
+    if optimizers[0] == "newton":
+        for eta in (start, *further):
+            optimum = _newton(likelihood, _inside(likelihood, eta), ("newton",), TOLERANCE)
+            if optimum.converged:
+                found.append((likelihood.value(optimum.eta), optimum))
+                if not every:
+                    break
+    if not found:
+        return maximise(likelihood, start, optimizers)
+    best = found[0]
+    for other in found[1:]:
+        if other[0] < best[0] - 1e-8 * max(abs(best[0]), 1.0):
+            best = other
+    return best[1]
+
+
+def _inside(likelihood: Likelihood, eta: Floats) -> Floats:
+    """``eta`` shrunk until its covariance is positive definite."""
+    for _ in range(30):
+        if np.isfinite(likelihood.value(eta)):
+            break
+        eta = 0.8 * eta
+    return eta
+
+
 def maximise(
     likelihood: Likelihood,
     start: Floats,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,7 @@ from livertrack.endpoints._design import (
     Floats,
     ModelFrame,
     independent_columns,
+    is_numeric,
     model_frame,
 )
 from livertrack.endpoints.mmrm._subjects import Ints, Subjects, arrange
@@ -65,19 +67,14 @@ class Prepared:
 
 
 def prepare(
-    data: pd.DataFrame, fixed: str, term: CovarianceTerm, weights: str | Floats | None
+    data: pd.DataFrame, fixed: str, term: CovarianceTerm, weights: str | Floats | pd.Series | None
 ) -> Prepared:
     """Check and arrange the data of a model."""
     extra = list(term.columns)
-    if isinstance(weights, str):
-        extra.append(weights)
-    elif weights is not None:
-        values = np.asarray(weights, float)
-        if values.shape != (len(data),):
-            msg = f"weights: {values.shape} does not fit {len(data)} rows; give one weight per row"
-            raise UsageError(msg)
-        data = data.assign(**{"(weights)": values})
+    if weights is not None and not isinstance(weights, str):
+        data = data.assign(**{"(weights)": _by_row(weights, data)})
         weights = "(weights)"
+    if weights is not None:
         extra.append(weights)
     frame = model_frame(data, fixed, extra=extra, simplify=True)
     if frame.X.shape[1] == 0:
@@ -107,6 +104,43 @@ def prepare(
         frame, term, kept, R, offset, scale, w, subject, position, visits, groups,
         group_of_subject, subjects, row_of_subject, moments, joint,
     )  # fmt: skip
+
+
+def visit_notes(data: Prepared) -> list[str]:
+    """Note about visits whose text sorts in another order than their numbers."""
+    frame, term = data.frame, data.term
+    column = term.visits[0]
+    if data.is_spatial or isinstance(frame.data[column].dtype, pd.CategoricalDtype):
+        return []
+    found = [str(visit) for visit in data.visits]
+    if found == sorted(found, key=_natural):
+        return []
+    return [
+        f"{column} is text, sorted as {', '.join(found)}; make it categorical to give the visits "
+        "the order of time"
+    ]
+
+
+def _natural(text: str) -> list[tuple[bool, float, str]]:
+    """Sort key that reads the numbers in a text."""
+    parts = re.split(r"(\d+\.?\d*)", text)
+    return [(place % 2 == 0, float(part) if place % 2 else 0.0, part) for place, part in
+            enumerate(parts)]  # fmt: skip
+
+
+def _by_row(weights: Floats | pd.Series, data: pd.DataFrame) -> Floats:
+    """Weights in the order of the rows of ``data``; a series is matched by its index."""
+    if isinstance(weights, pd.Series) and not weights.index.equals(data.index):
+        unique = weights.index.is_unique and data.index.is_unique
+        if not unique or not data.index.isin(weights.index).all():
+            msg = "weights: the index of the series is not that of data; give an array instead"
+            raise UsageError(msg)
+        weights = weights.reindex(data.index)
+    values = np.asarray(weights, float)
+    if values.shape != (len(data),):
+        msg = f"weights: {values.shape} does not fit {len(data)} rows; give one weight per row"
+        raise UsageError(msg)
+    return values
 
 
 def _sorted(frame: ModelFrame, term: CovarianceTerm) -> ModelFrame:
@@ -142,6 +176,10 @@ def _positions(
         repeated = int((np.diff(subject * len(visits) + position) == 0).sum())
         coordinates = None
     else:
+        text = [name for name in term.visits if not is_numeric(frame.data[name])]
+        if text:
+            msg = f"sp_exp needs numeric coordinates, such as days; {', '.join(text)} is text"
+            raise DataError(msg)
         columns = [numeric(frame.data, name) for name in term.visits]
         coordinates = np.column_stack(columns)
         visits = tuple(np.unique(columns[0]).tolist()) if len(columns) == 1 else ()

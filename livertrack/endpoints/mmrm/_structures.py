@@ -24,6 +24,8 @@ from livertrack.endpoints._design import Floats
 #: covariance structures by the name that R's mmrm gives them
 NAMES = ("us", "toep", "toeph", "ar1", "ar1h", "cs", "csh", "ad", "adh", "sp_exp")
 _MARGIN = 0.95
+#: number of visits up to which the likelihood is searched for other optima with more starts
+_FEW_VISITS = 6
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class Structure(Protocol):
     def start(self, moments: Floats) -> Floats:
         """Free parameters near a positive definite matrix of moments."""
 
+    def others(self, eta: Floats) -> list[Floats]:
+        """Further starts: a likelihood with missing visits may have several optima."""
+
     def free(self, eta: Floats) -> Derivatives:
         """Sigma and derivatives in the free parameters."""
 
@@ -93,6 +98,12 @@ class Unstructured:
     def start(self, moments: Floats) -> Floats:
         """Cholesky factor of the moments."""
         return np.asarray(np.linalg.cholesky(moments)[self.row, self.column], np.float64)
+
+    def others(self, eta: Floats) -> list[Floats]:
+        """Give the start without correlations."""
+        L = np.zeros((self.d, self.d))
+        L[self.row, self.column] = eta
+        return [np.diag(np.sqrt((L**2).sum(axis=1)))[self.row, self.column]]
 
     def free(self, eta: Floats) -> Derivatives:
         """Sigma = L L' and its derivatives in the elements of L."""
@@ -155,6 +166,16 @@ class Patterned:
         if not self.heterogeneous:
             variances = np.array([variances.mean()])
         return np.concatenate([np.log(variances), np.arctanh(correlation)])
+
+    def others(self, eta: Floats) -> list[Floats]:
+        """Start without correlations, and (at few visits) with the sign of each one turned."""
+        found = [np.concatenate([eta[: self.n_variances], np.zeros(self.q - self.n_variances)])]
+        if self.q - self.n_variances > 1 and self.d <= _FEW_VISITS:
+            for place in range(self.n_variances, self.q):
+                turned = eta.copy()
+                turned[place] *= -1
+                found.append(turned)
+        return found
 
     def free(self, eta: Floats) -> Derivatives:
         """Chain rule through variance = exp(eta), correlation = tanh(eta)."""
@@ -227,6 +248,11 @@ class SpatialExponential:
     def start(self, variance: float, distance: float) -> Floats:
         """Log variance and log range: a typical distance halves the correlation."""
         return np.log([variance, distance / np.log(2)])
+
+    def others(self, eta: Floats) -> list[Floats]:
+        """Start with shorter and with longer ranges."""
+        shift = np.array([0.0, 1.5])
+        return [eta - shift, eta + shift]
 
     def free(self, eta: Floats, distance: Floats) -> tuple[Floats, Floats, Floats]:
         """Sigma (k x d x d), Jacobian (k x 2 x d x d), second derivatives in log parameters."""
