@@ -13,6 +13,8 @@ from livertrack.pipeline.run import RunSummary, run_study
 
 #: subjects per arm of the demo
 N_PER_ARM = 15
+#: subjects of the demo whose baseline scan is made twice
+RESCANS = 9
 
 
 def demo(
@@ -34,10 +36,11 @@ def demo(
     def simulate() -> None:
         if study.exists():
             shutil.rmtree(study)
-        simulate_trial(study, n_per_arm=N_PER_ARM, seed=seed, workers=-1)
+        simulate_trial(study, n_per_arm=N_PER_ARM, rescans=RESCANS, seed=seed, workers=-1)
 
     bar = Progress(show=True)
     bar.start("simulating a trial of three arms and three visits")
-    Ledger(out).step("simulate", {"seed": seed, "n": N_PER_ARM}, [study / "plan.yaml"], simulate)
+    facts = {"seed": seed, "n": N_PER_ARM, "rescans": RESCANS}
+    Ledger(out).step("simulate", facts, [study / "plan.yaml"], simulate)
     bar.close()
     return run_study(study, out=out / "results", formats=formats, renderer=renderer, progress=True)
