@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import nibabel as nib
@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
 from livertrack._seeds import generator, spawn
-from livertrack.errors import DataError, ImageError
+from livertrack.errors import DataError, ImageError, UsageError
 from livertrack.imaging._clusters import kmeans, merge
 from livertrack.imaging._metric import set_metric
 from livertrack.imaging.network import (
@@ -46,6 +46,8 @@ def fit(
     spacing_mm: Spacing | None,
     standardise: str,
     bias_field: str,
+    align_channels: str,
+    quantitative: Mapping[str, float],
     over: int,
     max_scans: int,
     n_places: int,
@@ -60,7 +62,10 @@ def fit(
     grid = spacing_mm or _median_spacing(scans)
     if standardise == "auto":
         standardise = "reference" if all(map(_has_reference, scans)) else "tail"
-    preparation = Preparation(grid, bias_field, standardise)  # type: ignore[arg-type]
+    preparation = Preparation(
+        grid, bias_field, standardise, align_channels,  # type: ignore[arg-type]
+        _divisors(sequences, quantitative),
+    )  # fmt: skip
     channels = len(sequences)
     encoder = _encoder(method, channels, grid)
     plan = Plan(
@@ -120,6 +125,18 @@ def _usable(
         chosen = generator(seed, "scans").choice(len(complete), max_scans, replace=False)
         complete = [complete[i] for i in sorted(chosen)]
     return complete, tuple(sequences)
+
+
+def _divisors(sequences: Sequence[str], quantitative: Mapping[str, float]) -> tuple[float, ...]:
+    """Divisor of each channel, zero for those without one; empty where none has one."""
+    unknown = sorted(set(quantitative) - set(sequences))
+    if unknown or any(not value > 0 for value in quantitative.values()):
+        msg = (
+            f"quantitative: {', '.join(unknown) or 'a divisor'} is not a sequence of the scans "
+            "with a number above 0"
+        )
+        raise UsageError(msg)
+    return tuple(float(quantitative.get(name, 0)) for name in sequences) if quantitative else ()
 
 
 def _median_spacing(scans: Sequence[Source]) -> Spacing:

@@ -11,12 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from livertrack.errors import UsageError
 from livertrack.imaging.bias_field import log_bias_field
+from livertrack.imaging.channels import align_channels
+from livertrack.imaging.quality import box_of
 from livertrack.imaging.reading import UnusableImage
 from livertrack.imaging.scan import Bools, Floats, Scan, Spacing
 
 BiasField = Literal["n4", "none"]
 Standardise = Literal["reference", "tail", "none"]
+Align = Literal["none", "rigid"]
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,27 @@ class Preparation:
         median: noise in air stays below), or where the image shows no body, by the 75th percentile
         of the liver. Neither centres nor scales by the liver's own spread: a z-score in the mask
         makes a fatty liver look normal.
+    align_channels : {"none", "rigid"}
+        Whether the other channels are aligned to the first (see `align_channels`).
+    divisors : tuple of float
+        One per channel, or none: a channel in physical units (fat fraction, R2*) is divided by
+        its number, and neither bias corrected nor standardised; 0 marks the other channels.
     """
 
     spacing_mm: Spacing | None = None
     bias_field: BiasField = "n4"
     standardise: Standardise = "reference"
+    align_channels: Align = "none"
+    divisors: tuple[float, ...] = ()
+
+    def fixed(self, channels: int) -> NDArray[np.float32]:
+        """Divisor of each channel in physical units, zero for the others, (C,)."""
+        if not self.divisors:
+            return np.zeros(channels, np.float32)
+        if len(self.divisors) != channels:
+            msg = f"{len(self.divisors)} divisors for {channels} channels; give one for each"
+            raise UsageError(msg)
+        return np.asarray(self.divisors, np.float32)
 
 
 @dataclass(frozen=True)
@@ -54,7 +74,9 @@ class Prepared:
     mask : array
         The liver's box on the working grid.
     quality : mapping
-        Numbers on the scan (see `quality_numbers`).
+        What was done to the scan: ``BIASSD`` (standard deviation of the logarithm of the bias
+        field in the liver), ``SCALED`` (what channels were divided by: reference, body, liver or
+        none), and what `align_channels` found.
     """
 
     volume: Floats
@@ -115,6 +137,11 @@ def prepare(scan: Scan, how: Preparation, receptive_field: Sequence[int]) -> Pre
     ImageError
         ``standardise="reference"`` without a reference tissue, or a scale of zero.
     """
+    fixed = how.fixed(len(scan.volume))
+    quality: dict[str, Any] = {}
+    if how.align_channels == "rigid":
+        scan, facts = align_channels(scan)
+        quality = facts
     orientation = nib.orientations.io_orientation(scan.affine)
     order = [int(axis) for axis in orientation[:, 0]]
 
@@ -127,13 +154,10 @@ def prepare(scan: Scan, how: Preparation, receptive_field: Sequence[int]) -> Pre
     spacing = [0.0, 0.0, 0.0]
     for axis, place in enumerate(order):
         spacing[place] = scan.spacing[axis]
-    amplitude = 0.0
-    if how.bias_field == "n4":
-        log_field = log_bias_field(volume, mask, spacing)
-        amplitude = float(log_field[mask].std())
-        volume = volume * np.exp(-log_field)
-    scales, how_scaled = scale_factors(volume, mask, reference, how.standardise)
-    box = _box(mask, margin=2)
+    scales, quality["SCALED"], volume, quality["BIASSD"] = _standardised(
+        volume, mask, reference, how, fixed, spacing
+    )
+    box = box_of(mask, margin=2)
     volume, mask = volume[:, *box], mask[box]
     target = tuple(spacing) if how.spacing_mm is None else how.spacing_mm
     shape = tuple(
@@ -149,13 +173,27 @@ def prepare(scan: Scan, how: Preparation, receptive_field: Sequence[int]) -> Pre
                 "the liver vanishes on the working grid", cure="use a finer spacing_mm"
             )
     volume = np.asarray(volume / scales[:, None, None, None], dtype=np.float32)
-    working_box = _box(mask, margin=0)
+    working_box = box_of(mask, margin=0)
     back = _Back(scan.mask, orientation, box, canonical(scan.mask).shape, working_box, mask)
     small = np.ascontiguousarray(mask[working_box])  # orientation may have flipped axes
     filled = fill_outside(volume, mask, working_box, receptive_field)
-    quality = quality_numbers(scan, volume, mask, amplitude)
-    quality["SCALED"] = how_scaled
     return Prepared(filled, small, quality, back)
+
+
+def _standardised(
+    volume: Floats, mask: Bools, reference: Bools | None, how: Preparation, fixed: Floats,
+    spacing: Sequence[float],
+) -> tuple[Floats, str, Floats, float]:  # fmt: skip
+    """Divisors, what they were taken from, bias-corrected volume, and amplitude of the field."""
+    other = fixed == 0
+    scales, source, amplitude = fixed.copy(), "none", 0.0
+    if other.any() and how.bias_field == "n4":
+        log_field = log_bias_field(volume[other], mask, spacing)
+        amplitude = float(log_field[mask].std())
+        volume[other] *= np.exp(-log_field)
+    if other.any():
+        scales[other], source = scale_factors(volume[other], mask, reference, how.standardise)
+    return scales, source, volume, amplitude
 
 
 def scale_factors(
@@ -215,52 +253,6 @@ def fill_outside(
     source: Any = np.where(lands, mirrored, surface)
     inner[:, *where] = inner[:, *source]
     return np.ascontiguousarray(inner, dtype=np.float32)
-
-
-def quality_numbers(
-    scan: Scan, volume: Floats, mask: Bools, bias_amplitude: float
-) -> dict[str, Any]:
-    """Numbers on a scan for the dataset ``adscan``.
-
-    Returns
-    -------
-    dict
-        ``NVOX`` voxels and ``VOLML`` millilitres of the mask on its own grid; ``SNR`` median
-        signal over noise of the worst channel in the liver (noise from the second difference in
-        plane, Immerkaer 1996, by its median absolute value); ``BIASSD`` standard deviation of the
-        logarithm of the bias field in the liver, mean of the channels; ``NCOMP`` connected parts
-        of the mask; ``BORDERFL`` Y where the mask touches the edge of the image.
-    """
-    touches = any(
-        bool(np.take(scan.mask, index, axis=axis).any()) for axis in range(3) for index in (0, -1)
-    )
-    ratios = []
-    core = mask[1:-1, 1:-1] & mask[2:, 1:-1] & mask[:-2, 1:-1] & mask[1:-1, 2:] & mask[1:-1, :-2]
-    for channel in volume:
-        across = channel[2:] - 2 * channel[1:-1] + channel[:-2]
-        second = across[:, 2:] - 2 * across[:, 1:-1] + across[:, :-2]
-        values = np.abs(second[core])
-        noise = 1.4826 * float(np.median(values)) / 6.0 if len(values) else np.nan
-        ratios.append(float(np.median(channel[mask])) / noise if noise > 0 else np.nan)
-    finite = [ratio for ratio in ratios if np.isfinite(ratio)]
-    return {
-        "NVOX": scan.n_voxels,
-        "VOLML": scan.volume_ml,
-        "SNR": min(finite) if finite else np.nan,
-        "BIASSD": bias_amplitude,
-        "NCOMP": int(ndimage.label(scan.mask)[1]),
-        "BORDERFL": "Y" if touches else "N",
-    }
-
-
-def _box(mask: Bools, *, margin: int) -> tuple[slice, slice, slice]:
-    found = []
-    for axis, length in enumerate(mask.shape):
-        where = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        found.append(
-            slice(max(0, int(where[0]) - margin), min(length, int(where[-1]) + 1 + margin))
-        )
-    return (found[0], found[1], found[2])
 
 
 def _nearest(n_new: int, n_old: int) -> NDArray[np.intp]:

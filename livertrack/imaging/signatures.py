@@ -21,6 +21,7 @@ from livertrack._files import canonical_json, hash_file, hash_text, whole_file, 
 from livertrack._region_names import region_name
 from livertrack._results import Result
 from livertrack.errors import DataError, UsageError
+from livertrack.imaging.quality import Limits, flags_of
 from livertrack.imaging.reading import UnusableImage, files_behind
 from livertrack.imaging.regions import WHOLE, Regions, region_counts
 from livertrack.imaging.scan import Scan, Source, sources
@@ -32,8 +33,12 @@ _RECORD_COLUMNS = [
     "USUBJID", "AVISIT", "AVISITN", "REGION", "PARAMCD", "PARAM",
     "AVAL", "NVOX", "BASE", "CHG", "ABLFL",
 ]  # fmt: skip
-_QUALITY = ["NVOX", "VOLML", "SNR", "BIASSD", "NCOMP", "BORDERFL", "SCALED"]
-_SCAN_COLUMNS = ["USUBJID", "AVISIT", "AVISITN", "SCANFL", "REASON", *_QUALITY, "MAP"]
+_QUALITY = [
+    "NVOX", "VOLML", "SNR", "GHOST", "CLIPPED", "BIASSD", "NCOMP", "LARGEST", "BORDERFL",
+    "SCALED", "ALIGNMM", "ALIGNFL",
+]  # fmt: skip
+_NUMBERS = ["VOLML", "SNR", "GHOST", "CLIPPED", "BIASSD", "LARGEST", "ALIGNMM"]
+_SCAN_COLUMNS = ["USUBJID", "AVISIT", "AVISITN", "SCANFL", "REASON", *_QUALITY, "FLAGS", "MAP"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +52,9 @@ class SignatureResult(Result):
         AVISITN, REGION`` (blank: whole liver; see the dictionary), ``PARAMCD, PARAM, AVAL``
         (proportion of the region, 0..1), ``NVOX`` (voxels of the region), ``BASE, CHG, ABLFL``.
     scans : DataFrame
-        One row per scan: ``SCANFL`` (Y analysed, N excluded), ``REASON``, quality numbers, ``MAP``
-        (file name of the label map; blank without ``out``).
+        One row per scan: ``SCANFL`` (Y analysed, N excluded), ``REASON``, quality numbers,
+        ``FLAGS`` (limits that it passes beyond; blank: none), ``MAP`` (file name of the label map;
+        blank without ``out``).
     n_reused : int
         Scans whose label map was already there for the same inputs.
     """
@@ -76,6 +82,7 @@ def signatures(
     reference_label: int | None = None,
     vessel_label: int | None = None,
     regions: Regions | None = None,
+    limits: Limits | None = None,
     workers: int | None = None,
     on_error: Literal["exclude", "stop"] = "exclude",
     min_voxels: int = 500,
@@ -100,6 +107,8 @@ def signatures(
         Values in MASK (see `read_scan`).
     regions : Regions or None
         Shells, sectors and bands around vessels, in place of ``shells``.
+    limits : Limits or None
+        Limits of quality beyond which a scan is flagged (and analysed all the same).
     baseline : str or None
         AVISIT of the baseline; the lowest AVISITN where None.
     workers : int or None
@@ -147,7 +156,7 @@ def signatures(
     jobs = (delayed(work)(scan, name) for scan, name in zip(scans, names, strict=True))
     done = Parallel(n_jobs=workers, return_as="generator")(jobs)
     rows = list(tqdm(done, total=len(scans), desc="signatures", unit="scan", disable=not progress))
-    return _result(scans, rows, vocabulary, rules, baseline, on_error)
+    return _result(scans, rows, vocabulary, rules, limits, baseline, on_error)
 
 
 def map_names(scans: Sequence[Source]) -> list[str]:
@@ -295,6 +304,7 @@ def _result(
     rows: Sequence[Mapping[str, Any]],
     vocabulary: Vocabulary,
     rules: Regions,
+    limits: Limits | None,
     baseline: str | None,
     on_error: str,
 ) -> SignatureResult:
@@ -312,13 +322,13 @@ def _result(
             {
                 "USUBJID": scan.subject, "AVISIT": scan.visit, "AVISITN": scan.visit_number,
                 "SCANFL": "N" if "reason" in row else "Y", "REASON": row.get("reason", ""),
-                **{name: quality.get(name) for name in _QUALITY}, "MAP": row.get("map", ""),
+                **{name: quality.get(name) for name in _QUALITY},
+                "FLAGS": "; ".join(flags_of(quality, limits)), "MAP": row.get("map", ""),
             }
         )  # fmt: skip
     frame = pd.DataFrame(facts, columns=_SCAN_COLUMNS)
-    frame = frame.astype(
-        {"NVOX": "Int64", "NCOMP": "Int64", "VOLML": float, "SNR": float, "BIASSD": float}
-    )
+    kinds: dict[str, Any] = {"NVOX": "Int64", "NCOMP": "Int64", **dict.fromkeys(_NUMBERS, float)}
+    frame = frame.astype(kinds)
     done = len(scans) - len(failed)
     text = f"{done} of {len(scans)} scans labelled with {vocabulary.n_types} tissue types"
     reused = sum(bool(row.get("reused")) for row in rows)

@@ -17,7 +17,14 @@ from livertrack.errors import DataError, UsageError
 from livertrack.imaging import _fitting, _vocabulary_file
 from livertrack.imaging._threads import pick_device, torch_threads
 from livertrack.imaging.network import Encoder, feature_rows
-from livertrack.imaging.preprocessing import BiasField, Preparation, Standardise, prepare
+from livertrack.imaging.preprocessing import (
+    Align,
+    BiasField,
+    Preparation,
+    Standardise,
+    prepare,
+)
+from livertrack.imaging.quality import quality_numbers
 from livertrack.imaging.scan import Bools, Floats, Scan, Spacing, sources
 from livertrack.imaging.training import Recipe
 
@@ -70,6 +77,7 @@ class Vocabulary:
         """How scans are prepared."""
         stored = dict(self.settings["preparation"])
         spacing = stored.pop("spacing_mm")
+        stored["divisors"] = tuple(stored.get("divisors", ()))
         return Preparation(None if spacing is None else tuple(spacing), **stored)
 
     @property
@@ -147,7 +155,9 @@ class Vocabulary:
                 device=where,
             )
             labels = self._assign(rows, where)
-        return prepared.restore(labels), dict(prepared.quality)
+        fixed = self.preparation.fixed(channels) > 0
+        numbers = quality_numbers(scan, quantitative=fixed.tolist())
+        return prepared.restore(labels), {**numbers, **prepared.quality}
 
     def _assign(self, rows: torch.Tensor, device: torch.device) -> NDArray[np.int16]:
         centres = torch.from_numpy(self.centres).to(device)
@@ -202,6 +212,8 @@ def fit_vocabulary(
     spacing_mm: Spacing | None = None,
     standardise: Standardise | Literal["auto"] = "auto",
     bias_field: BiasField = "n4",
+    align_channels: Align = "none",
+    quantitative: Mapping[str, float] | None = None,
     over: int = 1,
     max_scans: int = 64,
     n_places: int = 24_000,
@@ -236,6 +248,11 @@ def fit_vocabulary(
         Working grid, mm; the median voxel size of the scans where None.
     standardise : {"auto", "reference", "tail", "none"}
         See `Preparation`; ``auto`` takes the reference tissue where every scan has one.
+    align_channels : {"none", "rigid"}
+        Align the other channels of a scan to its first.
+    quantitative : mapping or None
+        Sequences in physical units and the number each is divided by, in place of bias correction
+        and standardisation: ``{"PDFF": 20, "R2STAR": 100}``.
     over : int
         Clusters per type that are found first and then merged (Ward); ``joint`` only. More than
         one helps signatures of rare types and costs stability.
@@ -275,7 +292,8 @@ def fit_vocabulary(
     with torch_threads(threads):
         parts = _fitting.fit(
             found, n_types=n_types, seed=seed, method=method, steps=steps, spacing_mm=spacing_mm,
-            standardise=standardise, bias_field=bias_field, over=over, max_scans=max_scans,
+            standardise=standardise, bias_field=bias_field, align_channels=align_channels,
+            quantitative=quantitative or {}, over=over, max_scans=max_scans,
             n_places=n_places, recipe=recipe or Recipe(), workers=workers, threads=threads,
             device=pick_device(device), progress=progress,
         )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from livertrack.findings import Finding
+from livertrack.pipeline.vocabulary import plan_limits
 from livertrack.study import Study, study_findings
 
 
@@ -38,6 +39,10 @@ def image_findings(study: Study) -> list[Finding]:
         study.images,
         liver_label=settings.liver_label,
         reference_label=settings.reference_label,
+        vessel_label=settings.vessel_label,
+        sequences=settings.sequences,
+        quantitative={*settings.quantitative, *settings.measures},
+        limits=plan_limits(settings),
     )
     if settings.on_error == "exclude":
         found = [replace(finding, severity="warning") for finding in found]

@@ -16,6 +16,7 @@ from livertrack.study import Study, read_study
 
 if TYPE_CHECKING:
     from livertrack.imaging import SignatureResult, Vocabulary
+    from livertrack.imaging.quality import Limits
     from livertrack.imaging.regions import Regions
     from livertrack.plan_imaging import ImagingSettings
 
@@ -74,6 +75,7 @@ def fit_study_vocabulary(
         steps=settings.steps, sequences=settings.sequences, liver_label=settings.liver_label,
         reference_label=settings.reference_label, spacing_mm=settings.spacing_mm,
         standardise=settings.standardise, bias_field=settings.bias_field,
+        align_channels=settings.align_channels, quantitative=settings.quantitative,
         progress=progress,
     )  # fmt: skip
 
@@ -109,6 +111,13 @@ def plan_regions(settings: ImagingSettings) -> Regions:
     return Regions(parts.shells, parts.sectors, tuple(parts.vessel_distance_mm))
 
 
+def plan_limits(settings: ImagingSettings) -> Limits:
+    """Limits of quality that the plan states."""
+    from livertrack.imaging.quality import Limits
+
+    return Limits(**settings.limits.model_dump())
+
+
 def study_signatures(study: Study, vocabulary: Vocabulary, out: Path) -> SignatureResult:
     """Label maps and signature records of a study's scans, as its plan says."""
     from livertrack.imaging import signatures
@@ -119,6 +128,7 @@ def study_signatures(study: Study, vocabulary: Vocabulary, out: Path) -> Signatu
         raise PlanError(msg)
     return signatures(
         study_images(study, repeats=True), vocabulary, out=out, regions=plan_regions(settings),
+        limits=plan_limits(settings),
         baseline=study.plan.data.baseline, liver_label=settings.liver_label,
         reference_label=settings.reference_label, vessel_label=settings.vessel_label,
         on_error=settings.on_error,
