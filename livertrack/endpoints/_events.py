@@ -141,6 +141,16 @@ def risk_table(time: Floats, event: NDArray[np.bool_]) -> RiskTable:
     return RiskTable(distinct, at_risk, events, total - events)
 
 
+def round_times(longest: float) -> list[float]:
+    """About six round steps from 0 to ``longest``, where numbers at risk are counted."""
+    if longest <= 0:
+        return [0.0]
+    raw = longest / 6
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = next(m * power for m in (1.0, 2.0, 2.5, 5.0, 10.0) if m * power >= raw)
+    return [float(t) for t in np.arange(0, longest + step * 1e-9, step)]
+
+
 def survival_and_greenwood(table: RiskTable) -> tuple[Floats, Floats]:
     """Kaplan-Meier estimate and Greenwood's sum d / (n (n - d)) after each time of ``table``.
 

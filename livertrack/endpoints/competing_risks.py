@@ -11,7 +11,13 @@ from scipy import stats
 
 from livertrack._results import Result
 from livertrack.endpoints._checks import ordered_levels, require_conf_level
-from livertrack.endpoints._events import Floats, competing_times, empty_arms, level_rows
+from livertrack.endpoints._events import (
+    Floats,
+    competing_times,
+    empty_arms,
+    level_rows,
+    round_times,
+)
 from livertrack.endpoints._gray import gray_test
 from livertrack.endpoints._sentences import interval_text, p_text
 from livertrack.errors import DataError
@@ -23,6 +29,7 @@ class CumulativeIncidence(Result):
 
     curve: pd.DataFrame
     tests: pd.DataFrame
+    at_risk: pd.DataFrame
 
     keys: ClassVar[tuple[str, ...]] = ("arm", "cause")
     context: ClassVar[str] = "cumulative_incidence"
@@ -62,7 +69,8 @@ def cumulative_incidence(
         ``.table``: ``arm, cause, n, events`` (up to the time), ``time, estimate, std_error,
         conf_low, conf_high, method``. ``.curve``: the same at every time of an event of any kind.
         ``.tests``: ``cause, statistic, df, p_value``: Gray's test that the incidence of the
-        cause is the same in all arms (no row with a single arm).
+        cause is the same in all arms (no row with a single arm). ``.at_risk``: ``arm, time,
+        n_risk``: subjects without any event whose time is at least that.
 
     Notes
     -----
@@ -119,6 +127,14 @@ def cumulative_incidence(
         table=table,
         curve=curve_frame[[*front, *(c for c in curve_frame.columns if c not in front)]],
         tests=test_frame,
+        at_risk=pd.DataFrame(
+            [
+                {"arm": level, "time": t, "n_risk": int((mine & (when >= t)).sum())}
+                for level in levels
+                for mine in [level_rows(rows[arm], level)]
+                for t in round_times(float(when.max()))
+            ]
+        ),
         text=_sentence(table, test_frame, conf_level),
         settings={
             "method": "Aalen-Johansen, Gray's test", "conf_level": conf_level, "at": at,

@@ -19,6 +19,7 @@ from livertrack.endpoints._events import (
     event_times,
     level_rows,
     risk_table,
+    round_times,
     survival_and_greenwood,
 )
 from livertrack.errors import DataError, UsageError
@@ -89,7 +90,9 @@ def kaplan_meier(
         msg = f"no subject has {time}, {censor} and {arm}; {len(data)} row(s) were given"
         raise DataError(msg)
     z = float(stats.norm.ppf((1 + conf_level) / 2))
-    grid = _grid(float(known.time.max())) if times is None else sorted(float(t) for t in times)
+    grid = (
+        round_times(float(known.time.max())) if times is None else sorted(float(t) for t in times)
+    )
     if grid and grid[0] < 0:
         msg = f"times are counted from 0, got {grid[0]}"
         raise UsageError(msg)
@@ -184,15 +187,6 @@ def _half_time(estimate: Floats, time: Floats) -> float:
         if len(lower):
             return float(time[first] + time[lower[0]]) / 2
     return float(time[first])
-
-
-def _grid(longest: float) -> list[float]:
-    if longest <= 0:
-        return [0.0]
-    raw = longest / 6
-    power = 10.0 ** np.floor(np.log10(raw))
-    step = next(m * power for m in (1.0, 2.0, 2.5, 5.0, 10.0) if m * power >= raw)
-    return [float(t) for t in np.arange(0, longest + step * 1e-9, step)]
 
 
 def _arm_first(frame: pd.DataFrame) -> pd.DataFrame:

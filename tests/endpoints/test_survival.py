@@ -465,3 +465,15 @@ def test_results_go_to_ard_and_back() -> None:
     back = ard_result(result.to_ard(analysis="x"))
     np.testing.assert_allclose(back.frames["curve"]["estimate"], result.curve["estimate"])
     assert back.text == result.text
+
+
+def test_numbers_at_risk_of_an_incidence_are_those_of_kaplan_meier() -> None:
+    rng = np.random.default_rng(6)
+    data = pd.DataFrame({
+        "USUBJID": [f"s{i}" for i in range(40)], "TRT01P": ["A", "B"] * 20,
+        "AVAL": rng.integers(1, 300, 40).astype(float), "CNSR": rng.integers(0, 2, 40),
+        "CAUSE": rng.choice(["x", "y"], 40),
+    })  # fmt: skip
+    incidence = lt.cumulative_incidence(data).at_risk
+    curve = lt.kaplan_meier(data, times=sorted(incidence["time"].unique())).at_risk
+    pd.testing.assert_frame_equal(incidence, curve[["arm", "time", "n_risk"]], check_dtype=False)
