@@ -8,7 +8,6 @@ from typing import Any
 from livertrack._views import frame_of, is_type, order_of, rows_of, scale_of, variable_of
 from livertrack.tables._format import (
     confidence,
-    count_percent,
     digits_for,
     integer,
     interval,
@@ -128,24 +127,24 @@ def smallest_change_table(
         digits = 1 if share else digits_for([scale * least.get("estimate", float("nan"))])
         cells = [
             integer(width.get("n")),
-            number(scale * mine.get("within_sd", {}).get("estimate", float("nan")), digits + 1),
             row_interval(width, scale, digits),
             number(scale * least.get("estimate", float("nan")), digits),
         ]  # fmt: skip
         for arm in levels:
             row = beyond.get((name, arm))
             cells.append(_beyond(row) if row else "–")
-        label = (labels or {}).get(name, name) + (" (% of the liver)" if share else "")
+        label = (labels or {}).get(name, name) + (" (%)" if share else "")
         rows.append(Row(label, tuple(cells)))
     level = confidence(noise.settings.get("conf_level", 0.95))
     coverage = confidence(noise.settings.get("coverage", 0.95))
     headers = (
-        "Subjects measured twice", "Within-subject SD", f"Repeatability coefficient ({level} CI)",
+        "Measured twice", f"Repeatability coefficient ({level} CI)",
         "Smallest real change", *levels,
     )  # fmt: skip
-    spanners = (("Noise", 3), ("", 1), ("Subjects who changed by more", len(levels)))
+    spanners = (("Noise", 2), ("", 1), ("Subjects who changed by more", len(levels)))
     return Table(
-        title="The smallest change that is real, and how many subjects changed by more",
+        title="The smallest change that is real"
+        + (", and how many subjects changed by more" if levels else ""),
         stub="Measure",
         headers=headers,
         spanners=spanners if levels else (),
@@ -154,9 +153,10 @@ def smallest_change_table(
             f"Repeatability coefficient: {coverage} of the differences between two measurements "
             "of an unchanged subject are smaller. Smallest real change: its upper confidence "
             f"limit ({level}, one-sided), so that a change beyond it is more than noise even if "
-            "the noise was underestimated.",
+            "the noise was underestimated. Measured twice: subjects. Tissue types are in percent "
+            "of the liver.",
             *(
-                ("Subjects beyond it, of subjects with a change (fell, rose); of unchanged "
+                ("Subjects beyond it, of subjects with a change (↓ fell, ↑ rose); of unchanged "
                  "subjects at most one in twenty is expected there.",)
                 if levels
                 else ()
@@ -169,5 +169,5 @@ def smallest_change_table(
 
 def _beyond(row: Any) -> str:
     total = row["fell"] + row["rose"]
-    shown = f"{count_percent(total, row['n'])} of {integer(row['n'])}"
-    return f"{shown}: {integer(row['fell'])} ↓ {integer(row['rose'])} ↑" if total else shown
+    shown = f"{integer(total)} of {integer(row['n'])}"
+    return f"{shown} ({integer(row['fell'])} ↓, {integer(row['rose'])} ↑)" if total else shown
