@@ -19,6 +19,7 @@ _EXPORTS = {
     "run_study": "livertrack.pipeline.run",
     "replicate": "livertrack.pipeline.replicate",
     "simulate_trial": "livertrack.simulate",
+    "bids_images": "livertrack.bids",
     "fat_fraction": "livertrack.imaging.fat_water",
     # models
     "mmrm": "livertrack.endpoints.mmrm",

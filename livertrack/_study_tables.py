@@ -19,8 +19,10 @@ from livertrack._records import (
     visit_numbers,
     visits_without_data,
 )
+from livertrack.bids import bids_images
 from livertrack.datasets import UnreadableFileError, find_datasets, read_dataset
 from livertrack.dictionary import conform, load_schema, schema_names
+from livertrack.errors import DataError
 from livertrack.findings import Finding
 from livertrack.plan import DataSettings, Plan
 
@@ -151,19 +153,15 @@ def _events(
 def _read_images(
     path: Path, adsl: pd.DataFrame, plan: Plan, *, have_signatures: bool
 ) -> tuple[pd.DataFrame | None, list[Finding]]:
-    """images.csv with absolute paths and its findings; None for a plan without imaging."""
+    """Images with absolute paths and their findings; None for a plan without imaging."""
     if plan.imaging is None:
         return None, []
     file = path / "images.csv"
-    if not file.is_file():
-        if have_signatures:
-            return None, []
-        cure = "add it, or remove the imaging section of the plan"
-        return None, [Finding("images", "", "images.csv is missing", 1, cure)]
-    try:
-        frame = read_dataset(file)
-    except UnreadableFileError as error:
-        return None, [Finding("images", "", error.problem, 1, error.cure)]
+    if plan.imaging.bids is None and not file.is_file() and have_signatures:
+        return None, []
+    frame, found = _listed_images(path, adsl, plan)
+    if frame is None:
+        return None, found
     occasions = plan.data.occasions
     typed, found = conform(frame, "images", subjects=adsl["USUBJID"], visits=occasions)
     if not {"USUBJID", "AVISIT", "SEQUENCE", "IMAGE", "MASK"} <= set(typed.columns):
@@ -180,6 +178,33 @@ def _read_images(
         images[column] = [str(root / c) if isinstance(c, str) else "" for c in images[column]]
     columns = ["USUBJID", "AVISIT", "AVISITN", "SEQUENCE", "IMAGE", "MASK"]
     return images[columns], found
+
+
+def _listed_images(
+    path: Path, adsl: pd.DataFrame, plan: Plan
+) -> tuple[pd.DataFrame | None, list[Finding]]:
+    """List images as images.csv or the BIDS dataset of the plan has them."""
+    file, settings = path / "images.csv", plan.imaging
+    if settings is not None and settings.bids is not None:
+        if file.is_file():
+            cure = "remove images.csv, or bids from the plan"
+            return None, [Finding("images", "", "images.csv beside a BIDS dataset", 1, cure)]
+        try:
+            return bids_images(
+                path / settings.bids.folder, subjects=adsl["USUBJID"],
+                sequences=list(dict.fromkeys([*settings.sequences, *settings.measures])),
+                visits=plan.data.occasions, sessions=settings.bids.sessions,
+                masks=settings.bids.masks,
+            ).drop(columns="AVISITN"), []  # fmt: skip
+        except DataError as error:
+            return None, [Finding("images", "", str(error), 1, "correct the dataset or the plan")]
+    if not file.is_file():
+        cure = "add it, or remove the imaging section of the plan"
+        return None, [Finding("images", "", "images.csv is missing", 1, cure)]
+    try:
+        return read_dataset(file), []
+    except UnreadableFileError as error:
+        return None, [Finding("images", "", error.problem, 1, error.cure)]
 
 
 def _image_visits(images: pd.DataFrame, adsl: pd.DataFrame, plan: Plan) -> list[Finding]:
