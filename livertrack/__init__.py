@@ -36,6 +36,7 @@ _EXPORTS = {
     "beyond_noise": "livertrack.endpoints.beyond_noise",
     "type_severity": "livertrack.endpoints.type_severity",
     "trajectories": "livertrack.endpoints.trajectories",
+    "change_atlas": "livertrack.endpoints.change_atlas",
     "freeze_pathways": "livertrack.endpoints.replication",
     "replicate_pathways": "livertrack.endpoints.replication",
     "biopsy_prediction": "livertrack.endpoints.biopsy_prediction",

@@ -4,6 +4,7 @@ from livertrack.figures._dispatch import model_figure, plot_result
 from livertrack.figures._palette import arm_style, type_colour, type_hatch, type_marker
 from livertrack.figures._style import figure_of, save_figure
 from livertrack.figures.agreement import bland_altman_plot
+from livertrack.figures.atlas import change_atlas_slices, change_map
 from livertrack.figures.boundaries import boundary_plot
 from livertrack.figures.compared import comparison_panels
 from livertrack.figures.consort import consort
@@ -27,6 +28,7 @@ from livertrack.figures.prediction import (
     prediction_panels,
     roc_curves,
 )
+from livertrack.figures.replication import replication_forest
 from livertrack.figures.shift import rater_heat_map, shift_heat_map
 from livertrack.figures.signatures import signature_trajectories
 from livertrack.figures.survival import kaplan_meier_curve
@@ -46,6 +48,8 @@ __all__ = [
     "bland_altman_plot",
     "boundary_plot",
     "calibration_plot",
+    "change_atlas_slices",
+    "change_map",
     "comparison_panels",
     "composition_lines",
     "confusion_matrices",
@@ -71,6 +75,7 @@ __all__ = [
     "prediction_panels",
     "rater_heat_map",
     "real_change_panels",
+    "replication_forest",
     "roc_curves",
     "save_figure",
     "shift_heat_map",

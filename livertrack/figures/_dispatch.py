@@ -21,6 +21,7 @@ from livertrack.figures.lines import composition_lines, max_t_lines, odds_forest
 from livertrack.figures.noise import real_change_panels
 from livertrack.figures.pathways import pathway_matrix
 from livertrack.figures.prediction import prediction_panels
+from livertrack.figures.replication import replication_forest
 from livertrack.figures.shift import rater_heat_map, shift_heat_map
 from livertrack.figures.signatures import signature_trajectories
 from livertrack.figures.survival import kaplan_meier_curve
@@ -86,6 +87,7 @@ def _mmrm(result: Any, **options: Any) -> Any:
 _FIGURES: dict[str, Callable[..., Any]] = {
     "separation": forest,
     "change_pathways": pathway_matrix,
+    "replicate": replication_forest,
     "disposition": consort,
     "signature_summary": signature_trajectories,
     "kaplan_meier": kaplan_meier_curve,

@@ -8,6 +8,7 @@ import pandas as pd
 
 import livertrack as lt
 from livertrack._results import Result
+from livertrack._seeds import spawn
 from livertrack.dictionary import load_schema
 from livertrack.errors import DataError
 from livertrack.pipeline.imaging import Imaging
@@ -50,9 +51,28 @@ def describe(study: Study, imaging: Imaging) -> Iterator[Described]:
                 signatures, arm=data.arm, conf_level=study.plan.conf_level
             ),
         )
+    if imaging.adatlas is not None and len(imaging.adatlas):
+        yield "change_atlas", lambda: _atlas(study, imaging)
     if imaging.recovery is not None:
         yield "recovery", lambda: lt.vocabulary_recovery(imaging.recovery)
         yield "planted_pathways", lambda: _planted(study, imaging)
+
+
+def _atlas(study: Study, imaging: Imaging) -> Result:
+    """Where in the liver tissue changed by the last visit that the atlas has."""
+    data, records = study.plan.data, imaging.adatlas
+    if records is None:
+        msg = "adatlas: no atlas records"
+        raise DataError(msg)
+    seen = set(records["AVISIT"])
+    result: Result = lt.change_atlas(
+        records, arm=data.arm, reference=data.reference,
+        visit=[visit for visit in data.visits if visit in seen][-1],
+        subjects=study.analysed(), strata=data.strata or None,
+        conf_level=study.plan.conf_level,
+        seed=int(spawn(study.plan.seed, "change_atlas").generate_state(1)[0]),
+    )  # fmt: skip
+    return result
 
 
 def _planted(study: Study, imaging: Imaging) -> Result:

@@ -17,6 +17,7 @@ from livertrack._results import StoredResult, ard_result
 from livertrack.dictionary import describe_parameter, load_schema
 from livertrack.report._errors import ReportError
 from livertrack.report.example import ExampleSlice, example_slices
+from livertrack.report.where import ChangeSlice, TemplateCells, change_slice, template_cells
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,16 @@ class Run:
     def example(self) -> list[ExampleSlice]:
         """Slices of one liver at the visits."""
         return example_slices(self.out, self.visits)
+
+    @cached_property
+    def template(self) -> TemplateCells | None:
+        """Cells of the template liver of the atlas."""
+        return template_cells(self.out)
+
+    @cached_property
+    def change(self) -> ChangeSlice | None:
+        """Slice of one liver at baseline and at its last visit, carried back."""
+        return change_slice(self.out, self.visits)
 
     @property
     def arms(self) -> list[str]:

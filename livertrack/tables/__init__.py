@@ -56,6 +56,7 @@ from livertrack.tables.prediction import (
     prediction_table,
     set_name,
 )
+from livertrack.tables.replication import replication_table
 from livertrack.tables.responders import (
     adjusted_responder_table,
     association_table,
@@ -138,6 +139,7 @@ __all__ = [
     "provenance_table",
     "real_change_sentences",
     "recovery_table",
+    "replication_table",
     "responder_rule",
     "responder_table",
     "scan_measure_table",

@@ -7,7 +7,8 @@ ENDPOINTS = {
     "ancova": "Analysis of covariance", "mmrm": "Mixed model for repeated measures",
     "separation": "Separation", "compare_separation": "Separation compared",
     "max_t": "All measures as one family (max-T)",
-    "change_pathways": "Change pathways", "beyond_noise": "Flows beyond noise",
+    "change_pathways": "Change pathways", "replicate": "Replication",
+    "change_atlas": "Place of change", "beyond_noise": "Flows beyond noise",
     "type_severity": "Severity of tissue types", "trajectories": "Courses of tissue types",
     "biopsy_prediction": "Biopsy prediction",
     "risk_difference": "Responders", "responders": "Responders",
@@ -45,6 +46,11 @@ SENTENCES = {
     "change_pathways": "Pathways were compared with the reference by random relabelling of arms "
     "within strata ({n_perm} permutations); p-values are adjusted over all tested pathways by "
     "step-down max-T [@westfall1993].",
+    "replicate": "Flows that a first cohort chose were tested in its directions, one-sided "
+    "({n_perm} permutations), with vocabulary, directions and choices frozen.",
+    "change_atlas": "Livers were brought onto one template by their surface; the share of each "
+    "place that changed was compared by random relabelling of arms ({n_perm} permutations), "
+    "adjusted over all places by step-down max-T.",
     "beyond_noise": "Flows of each arm were compared with those between a scan and its repeat by "
     "a bootstrap of subjects ({n_boot} resamples), adjusted over all flows.",
     "type_severity": "The severity of tissue types was learned from {outcome} at baseline by "
