@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,4 +47,22 @@ def image_findings(study: Study) -> list[Finding]:
     )
     if settings.on_error == "exclude":
         found = [replace(finding, severity="warning") for finding in found]
-    return list(found)
+    return [*found, *_measure_findings(study, settings.measures)]
+
+
+def _measure_findings(study: Study, measures: Sequence[str]) -> list[Finding]:
+    """Find measures of maps that the study has no images for, or has records of already."""
+    images = study.images
+    have = set() if images is None else {*images["SEQUENCE"], "LVOL"}
+    found = []
+    for name in measures:
+        if name not in have:
+            cure = "add the images, or remove it from imaging.measures"
+            problem = f"no image of the measure {name}"
+            found.append(Finding("images", "SEQUENCE", problem, 1, cure))
+        own = int(study.records["PARAMCD"].eq(name).sum())
+        if own:
+            cure = "remove it from imaging.measures, or the records from their dataset"
+            problem = f"the study has records of {name}, which the plan asks to measure"
+            found.append(Finding("plan", "imaging.measures", problem, own, cure))
+    return found

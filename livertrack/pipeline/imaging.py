@@ -39,6 +39,7 @@ class Imaging:
     """Datasets that imaging hands over; all empty for a study without images."""
 
     admri: pd.DataFrame | None = None
+    admap: pd.DataFrame | None = None
     adpath: pd.DataFrame | None = None
     adseq: pd.DataFrame | None = None
     adatlas: pd.DataFrame | None = None
@@ -49,8 +50,10 @@ class Imaging:
     hashes: Mapping[str, str] = field(default_factory=dict)
 
     def extend(self, study: Study) -> Study:
-        """Study whose records include the signatures."""
-        return study if self.admri is None else study.with_records(self.admri, dataset="admri")
+        """Study whose records include the signatures and the measures of maps."""
+        for name, frame in (("admri", self.admri), ("admap", self.admap)):
+            study = study if frame is None else study.with_records(frame, dataset=name)
+        return study
 
 
 def run_imaging(
@@ -81,6 +84,9 @@ def run_imaging(
     hashes |= ledger.step(
         "signatures", {**uses, "vocabulary": hashes}, steps.signature_files, steps.signatures
     )
+    if settings.measures:
+        bar.start("medians of maps in the liver")
+        hashes |= ledger.step("measures", uses, [adam / "admap.parquet"], steps.measures)
     example = out / "example.safetensors"
     ledger.step("example", {**uses, "signatures": hashes}, [example], steps.example)
     bar.start("correspondence and pathways")
@@ -95,6 +101,7 @@ def run_imaging(
         recovery, matches = (pd.read_parquet(path) for path in outputs)
     return Imaging(
         admri=pd.read_parquet(adam / "admri.parquet"),
+        admap=pd.read_parquet(adam / "admap.parquet") if settings.measures else None,
         adpath=pd.read_parquet(adam / "adpath.parquet"),
         adseq=pd.read_parquet(adam / "adseq.parquet"),
         adatlas=pd.read_parquet(adam / "adatlas.parquet"),
@@ -134,6 +141,21 @@ class _Steps:
         result = study_signatures(self.study, self._load(), self.out)
         write_parquet(self.out / "adam" / "admri.parquet", result.records)
         write_parquet(self.out / "adam" / "adscan.parquet", result.scans)
+
+    def measures(self) -> None:
+        """Take the medians of maps that the plan names."""
+        from livertrack.imaging.measures import measure_records
+
+        settings, images = self._settings, self.study.images
+        if images is None:
+            msg = "imaging.measures: the study has no images"
+            raise DataError(msg)
+        result = measure_records(
+            images, measures=settings.measures, baseline=self.study.plan.data.baseline,
+            liver_label=settings.liver_label, reference_label=settings.reference_label,
+            vessel_label=settings.vessel_label, regions=plan_regions(settings),
+        )  # fmt: skip
+        write_parquet(self.out / "adam" / "admap.parquet", result.records)
 
     def pathways(self) -> None:
         """Carry each follow-up to its baseline and count what became of each tissue type."""
