@@ -78,6 +78,10 @@ _EXPORTS = {
     "adjust_pvalues": "livertrack.endpoints.multiplicity",
     "max_t": "livertrack.endpoints.multiplicity",
     "graphical_test": "livertrack.endpoints.multiplicity",
+    "closed_test": "livertrack.endpoints.multiplicity",
+    "gatekeeping": "livertrack.endpoints.multiplicity",
+    "simultaneous_intervals": "livertrack.endpoints.multiplicity",
+    "dunnett": "livertrack.endpoints.multiplicity",
     # interim looks
     "group_sequential": "livertrack.endpoints.group_sequential",
     # compositions

@@ -75,7 +75,7 @@ def graphical_test(
     the closed test over all intersections (tests/endpoints/test_graphical.py).
     """
     names, values = labelled(p, prefix="H")
-    shares = _aligned(weights, names)
+    shares = aligned(weights, names)
     matrix = _transition_matrix(transitions, names)
     _require_graph(shares, matrix, alpha)
     adjusted, order, history = _sequence(values, shares, matrix)
@@ -130,15 +130,21 @@ def labelled(
     return names, values
 
 
-def _aligned(weights: ArrayLike | pd.Series | Mapping[str, float], names: list[str]) -> Vector:
+def aligned(
+    weights: ArrayLike | pd.Series | Mapping[str, float],
+    names: list[str],
+    *,
+    what: str = "weights",
+) -> Vector:
+    """Values in the order of ``names``; what a mapping leaves out is 0."""
     if isinstance(weights, pd.Series) and not isinstance(weights.index, pd.RangeIndex):
         weights = {str(name): value for name, value in weights.items()}
     if isinstance(weights, Mapping):
-        _require_known(set(map(str, weights)), names, "weights")
+        _require_known(set(map(str, weights)), names, what)
         return np.array([float(weights.get(name, 0.0)) for name in names])
     values = np.array(weights, float)
     if values.shape != (len(names),):
-        msg = f"weights: {len(names)} hypotheses need as many weights, got shape {values.shape}"
+        msg = f"{what}: {len(names)} hypotheses need as many values, got shape {values.shape}"
         raise UsageError(msg)
     return values
 

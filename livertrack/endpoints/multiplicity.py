@@ -22,16 +22,28 @@ from livertrack.endpoints._checks import (
     require_unique,
 )
 from livertrack.endpoints._permutation import Alternative, max_t_test
+from livertrack.endpoints.closed_tests import ClosedTest, closed_test
+from livertrack.endpoints.dunnett import Dunnett, dunnett
+from livertrack.endpoints.gatekeeping import Gatekeeping, gatekeeping
 from livertrack.endpoints.graphical import GraphicalTest, graphical_test, labelled
+from livertrack.endpoints.simultaneous import SimultaneousIntervals, simultaneous_intervals
 from livertrack.errors import DataError, UsageError
 
 __all__ = [
     "AdjustedPValues",
+    "ClosedTest",
+    "Dunnett",
+    "Gatekeeping",
     "GraphicalTest",
     "MaxTResult",
+    "SimultaneousIntervals",
     "adjust_pvalues",
+    "closed_test",
+    "dunnett",
+    "gatekeeping",
     "graphical_test",
     "max_t",
+    "simultaneous_intervals",
 ]
 
 Vector = NDArray[np.float64]

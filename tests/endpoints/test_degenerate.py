@@ -186,6 +186,7 @@ CALLS: dict[str, Call] = {
     "real_change": lambda d: lt.real_change(
         records(d).query("AVISIT == 'Week 48'"), limits={"PDFF": 1.0}
     ),
+    "dunnett": lambda d: lt.dunnett(d, covariates="AGE", **REF),
     "max_t": lambda d: lt.max_t(d, values=["CHG", "M1"], n_perm=99, seed=1, **REF),
     "clr": lt.clr,
     "ilr": lt.ilr,
