@@ -195,20 +195,24 @@ def model_frame(
     if twice:
         msg = f"data: more than one column is called {', '.join(twice)}; rename or drop one"
         raise DataError(msg)
-    complete = data[used].notna().to_numpy().all(axis=1)
+    complete = np.asarray(data[used].notna().to_numpy().all(axis=1))
     rows = np.flatnonzero(complete)
     if len(rows) == 0:
         counts = ", ".join(f"{name} {int(data[name].isna().sum())}" for name in used)
         msg = f"data: no row of {len(data)} is complete in {', '.join(used)} (missing: {counts})"
         raise DataError(msg)
-    kept = data[used] if complete.all() else data.loc[complete, used]
+    kept = data[used] if complete.all() else data[used].iloc[rows]
     kept = kept.reset_index(drop=True)
     codes: dict[str, Codes] = {}
     design = make_design(parsed, kept, codes)
     y = _finite(parsed.response, {column: numeric(kept, column) for column in response})
     X = design.matrix(kept, codes)
     factors = [name for name in design.factor_columns if name in used]
-    lost = {} if complete.all() else _lost_levels(data.loc[~complete, factors], codes)
+    lost = (
+        {}
+        if complete.all()
+        else _lost_levels(data[factors].iloc[np.flatnonzero(~complete)], codes)
+    )
     return ModelFrame(design, kept, rows, X, y, len(data) - len(rows), codes, lost)
 
 

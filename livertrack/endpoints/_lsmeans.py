@@ -7,7 +7,7 @@ weights, or with the observed frequencies of those factors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from livertrack.endpoints._checks import numeric
 from livertrack.endpoints._design import Design, Floats, level_codes
 from livertrack.errors import UsageError
 
-Weights = Literal["equal", "observed", "proportional", "cells"]
+Weights = Literal["equal", "observed", "proportional", "cells", "outer", "flat"]
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,19 @@ def lsmeans_combinations(
     design, data
         The model and its analysed rows.
     by : sequence of str
-        Factors of the model; empty for one overall mean. The first varies slowest.
+        Factors of the model, or covariates with values in ``at``; empty for one overall mean.
+        The first varies slowest.
     at : mapping, optional
-        Covariate -> value, or factor -> level or levels the grid is restricted to.
-    weights : {"equal", "observed", "cells"}
+        Covariate -> value or values (averaged over, unless in ``by``), or factor -> level or
+        levels the grid is restricted to.
+    weights : {"equal", "observed", "cells", "outer", "flat"}
         Of the levels averaged over: equal; the joint frequencies of those factors over all
-        analysed rows (emmeans ``proportional``, SAS ``OM``); or the frequencies within each
-        crossing of ``by`` (emmeans ``cells``).
+        analysed rows (emmeans ``proportional``, SAS ``OM``); the frequencies within each crossing
+        of ``by`` (``cells``); the products of their single frequencies (``outer``); or equal
+        where there are rows and none elsewhere (``flat``).
     """
     levels = _grid_levels(design, by, at or {})
-    values = _covariate_values(design, data, at or {})
+    values = _covariate_values(design, data, at or {}, levels)
     grid = pd.MultiIndex.from_product(
         [levels[name] for name in levels], names=list(levels)
     ).to_frame(index=False) if levels else pd.DataFrame(index=[0])  # fmt: skip
@@ -103,50 +106,63 @@ def contrast_combinations(
 def estimable(L: Floats, X: Floats, kept: np.ndarray) -> np.ndarray:
     """Which rows of ``L`` can be estimated when the columns of ``X`` not ``kept`` are aliased."""
     if kept.all():
-        return np.isfinite(L).all(axis=1)
+        return np.asarray(np.isfinite(L).all(axis=1))
     base = X[:, kept]
     coefficients, *_ = np.linalg.lstsq(base, X[:, ~kept], rcond=None)
     rest = L[:, ~kept] - L[:, kept] @ coefficients
     scale = np.maximum(np.abs(L).max(axis=1, initial=0), 1.0)
-    return np.isfinite(L).all(axis=1) & (np.abs(rest).max(axis=1, initial=0) < 1e-8 * scale)
+    small = np.abs(rest).max(axis=1, initial=0) < 1e-8 * scale
+    return np.asarray(np.isfinite(L).all(axis=1) & small)
 
 
 def _grid_levels(
     design: Design, by: Sequence[str], at: Mapping[str, Any]
 ) -> dict[str, tuple[Any, ...]]:
     known = design.factor_columns
-    unknown = [name for name in by if name not in known]
+    absent = [name for name in at if name not in design.columns]
+    if absent:
+        msg = f"at: {', '.join(absent)} is no predictor; predictors are {list(design.columns)}"
+        raise UsageError(msg)
+    several = {}
+    for name in design.covariates:
+        if name in at and (name in by or _is_several(at[name])):
+            given = at[name] if _is_several(at[name]) else [at[name]]
+            several[name] = tuple(given)
+    unknown = [name for name in by if name not in known and name not in several]
     if unknown:
         covariates = [name for name in unknown if name in design.covariates]
-        cure = "".join(f"; {name} is a covariate: write factor({name})" for name in covariates)
+        cure = "".join(
+            f"; {name} is a covariate: write factor({name}) or give its values in at"
+            for name in covariates
+        )
         msg = (
             f"LS means by {', '.join(unknown)}: not a factor of the model; factors are "
             f"{', '.join(map(str, known)) or 'none'}{cure}"
         )
         raise UsageError(msg)
-    absent = [name for name in at if name not in design.columns]
-    if absent:
-        msg = f"at: {', '.join(absent)} is no predictor; predictors are {list(design.columns)}"
-        raise UsageError(msg)
     levels = {}
     for name, found in known.items():
         wanted = at.get(name, found)
-        wanted = (
-            (wanted,) if isinstance(wanted, str) or not isinstance(wanted, Sequence) else wanted
-        )
+        wanted = tuple(wanted) if _is_several(wanted) else (wanted,)
         bad = [level for level in wanted if level not in found]
         if bad:
             msg = f"at: {name} has no level {bad}; levels are {list(found)}"
             raise UsageError(msg)
-        levels[name] = tuple(wanted)
-    return levels
+        levels[name] = wanted
+    return {**levels, **several}
+
+
+def _is_several(value: Any) -> bool:
+    return not isinstance(value, str) and isinstance(value, Iterable)
 
 
 def _covariate_values(
-    design: Design, data: pd.DataFrame, at: Mapping[str, Any]
+    design: Design, data: pd.DataFrame, at: Mapping[str, Any], levels: Mapping[str, Any]
 ) -> dict[str, float]:
     values = {}
     for name in design.covariates:
+        if name in levels:
+            continue
         value = at.get(name)
         values[name] = float(np.mean(numeric(data, name))) if value is None else float(value)
     return values
@@ -162,17 +178,30 @@ def _weights(
     shape = [len(found) for found in levels.values()]
     if weights == "equal":
         return np.ones(shape)
-    if weights not in ("observed", "proportional", "cells"):
-        msg = f"weights={weights!r}: choose 'equal', 'observed' or 'cells'"
+    if weights not in ("observed", "proportional", "cells", "outer", "flat"):
+        msg = f"weights={weights!r}: choose 'equal', 'observed', 'cells', 'outer' or 'flat'"
         raise UsageError(msg)
+    factors = {name: found for name, found in levels.items() if name not in design.covariates}
     inside = np.ones(len(data), bool)
-    for name, found in levels.items():
+    for name, found in factors.items():
         inside &= data[name].isin(found).to_numpy()
     rows = data.loc[inside]
-    counts = np.zeros(shape)
-    codes = tuple(level_codes(rows[name], found) for name, found in levels.items())
+    counts = np.zeros([len(found) for found in factors.values()])
+    codes = tuple(level_codes(rows[name], found) for name, found in factors.items())
     np.add.at(counts, codes, 1.0)
+    counts = np.broadcast_to(  # values of covariates, the last axes, count alike
+        counts.reshape([*counts.shape, *[1] * (len(shape) - counts.ndim)]), shape
+    )
     if weights == "cells":
         return counts
+    if weights == "flat":
+        return np.asarray(counts > 0, float)
+    if weights == "outer":
+        product = np.ones(shape)
+        for place, name in enumerate(levels):
+            others = tuple(axis for axis in range(len(shape)) if axis != place)
+            if name not in by:
+                product = product * counts.sum(axis=others, keepdims=True)
+        return product
     axes = tuple(place for place, name in enumerate(levels) if name in by)
     return np.broadcast_to(counts.sum(axis=axes, keepdims=True), shape).copy()

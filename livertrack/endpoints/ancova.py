@@ -123,7 +123,8 @@ def ancova(
     Denominator: rows complete in every column of the formula; the others are counted in
     ``fit.n_missing`` and in the notes. t tests with n - rank degrees of freedom, for every
     ``vcov``. A crossing of ``by`` that cannot be fitted (an arm or all rows absent) gives NaN and
-    a note. With no residual degrees of freedom standard errors are NaN.
+    a note. With no residual degrees of freedom standard errors are NaN; so are those of HC2 and
+    HC3 where a row alone informs a coefficient (leverage 1).
     Source: Searle, Speed & Milliken (1980) for LS means; MacKinnon & White (1985) for HC3.
     Checked against: R lm, emmeans 1.8.4 and sandwich 3.0.2 (tests/reference/ancova.R).
     """
@@ -224,9 +225,11 @@ def _fit(data: pd.DataFrame, formula: str, *, vcov: Covariance) -> _Fit:
         covariance = np.full((X.shape[1], X.shape[1]), np.nan)
     elif vcov == "model":
         covariance = np.asarray(model.cov_params())
+    elif vcov in ("HC2", "HC3") and (alone := _alone(X)):
+        notes.append(f"{alone} row(s) fitted exactly (leverage 1): {vcov} errors are not defined")
+        covariance = np.full((X.shape[1], X.shape[1]), np.nan)
     else:
-        with np.errstate(divide="ignore", invalid="ignore"):  # leverage 1
-            covariance = np.asarray(getattr(model, f"cov_{vcov}"))
+        covariance = np.asarray(getattr(model, f"cov_{vcov}"))
     sigma = float(np.sqrt(model.ssr / df)) if df > 0 else float("nan")
     if df > 0 and model.ssr <= 1e-20 * max(float(frame.y @ frame.y), 1e-300):
         notes.append("the model fits exactly: standard errors are not defined")
@@ -238,6 +241,12 @@ def _fit(data: pd.DataFrame, formula: str, *, vcov: Covariance) -> _Fit:
     return _Fit(
         frame, kept, np.asarray(model.params), covariance, df, sigma, r_squared, tuple(notes)
     )
+
+
+def _alone(X: Floats) -> int:
+    """Count rows with leverage 1: those that alone inform a coefficient."""
+    Q = np.linalg.qr(X)[0]
+    return int((np.einsum("ij,ij->i", Q, Q) > 1 - 1e-9).sum())
 
 
 def _summaries(

@@ -57,7 +57,7 @@ def _sum_coding(design: Design, frame: ModelFrame) -> Floats:
     coded = np.hstack(columns)
     lengths = np.linalg.norm(coded, axis=0), np.linalg.norm(frame.X, axis=0)
     found = np.linalg.lstsq(coded / lengths[0], frame.X / lengths[1], rcond=None)[0]
-    return _cleared(np.asarray(found)) * (lengths[1] / lengths[0][:, None])
+    return np.asarray(_cleared(np.asarray(found)) * (lengths[1] / lengths[0][:, None]))
 
 
 def _type_two(design: Design, X: Floats, place: int) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -92,6 +92,9 @@ def fit(data: Prepared, structure: str, *, reml: bool, optimizers: Sequence[str]
     if not optimum.converged:
         raise DataError(_failure(data, structure, optimum))
     solution, natural = likelihood.natural(optimum.eta)
+    if not _is_interior(natural):
+        edge = "a correlation or variance ends at its limit"
+        raise DataError(_failure(data, structure, replace(optimum, reason=edge)))
     return Fitted(data, reml, structure, covariance, optimum, solution, natural)
 
 
@@ -111,6 +114,15 @@ def covariance_model(
     _check_identified(data, structure)
     visit = make_structure(structure, blocks.d)
     return VisitCovariance(visit, blocks), np.concatenate([visit.start(m) for m in data.moments])
+
+
+def _is_interior(natural: NaturalPieces) -> bool:
+    """Whether the likelihood is curved in all natural parameters, as at an optimum inside."""
+    unit = np.sqrt(np.maximum(np.diag(natural.information), 0.0))
+    if not (unit > 0).all():
+        return False
+    curvature = np.linalg.eigvalsh(natural.information / np.outer(unit, unit))
+    return bool(curvature[0] > 1e-12)
 
 
 def further_starts(covariance: Covariance, start: Floats) -> list[Floats]:

@@ -123,12 +123,15 @@ class Mmrm(Result):
         Parameters
         ----------
         by : str or sequence of str
-            Factors of the model, e.g. ``["TRT01P", "AVISIT"]``; the first varies slowest.
+            Factors of the model, e.g. ``["TRT01P", "AVISIT"]``, or covariates with values in
+            ``at``; the first varies slowest.
         at : mapping, optional
             Covariate values; otherwise the mean over the analysed records (as emmeans). A factor
             may be restricted to some of its levels.
-        weights : {"equal", "observed", "cells"}
-            Of the factors averaged over: equal, or their observed frequencies.
+        weights : {"equal", "observed", "cells", "outer", "flat"}
+            Of the factors averaged over: equal, or their observed frequencies: jointly
+            (``observed``), within each crossing of ``by`` (``cells``), as products (``outer``),
+            or equal without empty crossings (``flat``).
 
         Returns
         -------
@@ -139,7 +142,7 @@ class Mmrm(Result):
         names = [by] if isinstance(by, str) else list(by)
         means = self._means(names, at, weights)
         table = self.combinations(means.L, labels=means.labels, conf_level=conf_level)
-        table["n"] = counts_by(self.inference.fit.data.frame.data, names, means.labels)
+        table["n"] = self._counts(names, means.labels)
         return table.assign(method=self.settings["method"])
 
     def contrasts(
@@ -164,10 +167,9 @@ class Mmrm(Result):
         means = self._means([*names, arm], at, weights)
         pairs = contrast_combinations(means, arm=arm, reference=reference, by=names)
         table = self.combinations(pairs.L, labels=pairs.labels, conf_level=conf_level)
-        records = self.inference.fit.data.frame.data
         columns = [*names, arm]
-        table["n_arm"] = counts_by(records, columns, pairs.labels)
-        table["n_ref"] = counts_by(records, columns, pairs.labels.assign(**{arm: reference}))
+        table["n_arm"] = self._counts(columns, pairs.labels)
+        table["n_ref"] = self._counts(columns, pairs.labels.assign(**{arm: reference}))
         return table.assign(method=self.settings["method"])
 
     def compare(
@@ -323,6 +325,12 @@ class Mmrm(Result):
             codes = np.empty(fit.data.n_subjects, np.int64)
             codes[fit.data.subject] = fit.data.frame.factor(strata)[1]
         return pd.DataFrame(bootstrap(fit, n, seed=seed, strata=codes), columns=kept)
+
+    def _counts(self, columns: Sequence[str], labels: pd.DataFrame) -> list[int]:
+        """Analysed records of each crossing of the factors among ``columns``."""
+        frame = self.inference.fit.data.frame
+        factors = [name for name in columns if name in frame.design.factor_columns]
+        return counts_by(frame.data, factors, labels)
 
     def _means(
         self, by: Sequence[str], at: Mapping[str, Any] | None, weights: Weights
