@@ -69,7 +69,8 @@ def group_sequential(
     Source: Lan and DeMets (1983); Hwang, Shih and DeCani (1990); Armitage, McPherson and
     Rowe (1969) for the recursion.
     Checked against: boundaries published by Reboussin et al. (2000) and in the gsDesign manual;
-    R mvtnorm ``pmvnorm`` (tests/reference/group_sequential.R).
+    R mvtnorm ``pmvnorm`` (tests/reference/group_sequential.R) and gsDesign 3 at unequal looks
+    (tests/reference/group_sequential_gsdesign.R).
     """
     t = np.asarray(list(information), dtype=float)
     if not len(t) or not (np.diff(np.concatenate([[0.0], t])) > 0).all() or t[-1] > 1 + 1e-12:

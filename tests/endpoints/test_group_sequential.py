@@ -38,6 +38,15 @@ def test_boundaries_equal_multivariate_normal_probabilities_of_r(reference: Path
         np.testing.assert_allclose(ours["boundary"], part["boundary"], atol=1e-6)
 
 
+def test_boundaries_at_unequal_looks_equal_gsdesign_for_any_gamma(reference: Path) -> None:
+    r = pd.read_csv(reference / "group_sequential_gsdesign.csv")
+    for (gamma, _), part in r.groupby(["gamma", "looks"]):
+        ours = lt.group_sequential(
+            part["information"].tolist(), spending="hwang-shih-decani", gamma=gamma
+        ).table
+        np.testing.assert_allclose(ours["boundary"], part["boundary"], atol=1e-6)
+
+
 def test_one_look_is_the_ordinary_test() -> None:
     table = lt.group_sequential([1.0], alpha=0.025).table
     assert table["boundary"].item() == pytest.approx(stats.norm.isf(0.025), abs=1e-9)
