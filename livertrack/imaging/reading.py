@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from livertrack.imaging.dicom import is_dicom, open_dicom, series_files
 from livertrack.imaging.echoes import echo_files, open_map, split_map
+from livertrack.imaging.grids import onto
 from livertrack.imaging.image_file import (
     MAX_VOXELS,
     TRUNCATED,
@@ -22,7 +23,7 @@ from livertrack.imaging.nrrd import open_nrrd
 
 __all__ = [
     "MAX_VOXELS", "TRUNCATED", "Header", "UnusableImage", "files_behind", "read_header",
-    "read_voxels",
+    "read_onto", "read_voxels",
 ]  # fmt: skip
 
 
@@ -65,6 +66,18 @@ def read_voxels(header: Header) -> NDArray[np.float32]:
         The file ends before the voxels do, or its compression is damaged.
     """
     return np.ascontiguousarray(header.load(), dtype=np.float32)
+
+
+def read_onto(path: str | Path, other: str | Path) -> NDArray[np.float32]:
+    """Voxels of an image on the grid of another file (a label map).
+
+    Raises
+    ------
+    ImageError
+        One of the files cannot be read.
+    """
+    header, grid = read_header(path), read_header(other)
+    return onto(read_voxels(header), header, grid)
 
 
 def files_behind(path: str | Path) -> list[Path]:

@@ -185,13 +185,10 @@ def _draw(image: Path, labels: Path, n_types: int, picture: Path) -> None:
     import nibabel as nib
 
     from livertrack.figures import label_map
+    from livertrack.imaging.reading import read_onto
 
     types: Any = nib.load(labels)
-    anatomy: Any = nib.load(image)
-    if anatomy.shape[:3] != types.shape:
-        from nibabel.processing import resample_from_to
-
-        anatomy = resample_from_to(anatomy, types, order=1)
+    anatomy: Any = nib.Nifti1Image(read_onto(image, labels), types.affine)
     types, anatomy = nib.as_closest_canonical(types), nib.as_closest_canonical(anatomy)
     values = np.asarray(types.dataobj)
     place = int((values > 0).sum(axis=(0, 1)).argmax())

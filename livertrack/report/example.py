@@ -142,7 +142,10 @@ def _slice(path: Path, visit: str, picture: Path | None = None) -> ExampleSlice:
         labels = np.asarray(image.dataobj).astype(np.int16)
         other = None
         if picture is not None:
-            other = np.asarray(canonical(nib.load(picture)).dataobj)
+            from livertrack.imaging.reading import read_onto
+
+            values = nib.Nifti1Image(read_onto(picture, path), nib.load(path).affine)  # type: ignore[attr-defined]
+            other = np.asarray(canonical(values).dataobj)
     except (OSError, EOFError, ValueError, ImageFileError) as error:
         msg = f"report: a label map of the run cannot be read: {error}"
         raise ReportError(msg) from error

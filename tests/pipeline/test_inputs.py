@@ -153,3 +153,31 @@ def test_every_image_of_the_dataset_is_hashed_as_an_input(run):
     hashes = hash_inputs(run[0], study.images)
     assert sum(name.endswith("_ip_T1w.nii.gz") or "acq-ip" in name for name in hashes) == 16
     assert sum(name.endswith("dseg.nii.gz") for name in hashes) == 16
+
+
+def test_a_dicom_scan_is_labelled_and_drawn(tmp_path):
+    from livertrack.imaging import fit_vocabulary, image_pairs
+    from livertrack.pipeline.vocabulary import label_scan
+
+    from ..imaging._dicom import write_series
+
+    rng = np.random.default_rng(2)
+    liver = np.zeros(SHAPE, np.uint8)
+    liver[3:24, 3:22, 2:10] = 1
+    values = np.where(np.indices(SHAPE)[0] < 12, 400, 900) + rng.integers(0, 60, SHAPE)
+    affine = np.diag([-3.0, -3.0, 4.0, 1.0])
+    write_series(tmp_path / "series", values, affine)
+    nib.save(nib.Nifti1Image(liver, affine), tmp_path / "mask.nii.gz")
+    images, mask = [tmp_path / "series"], tmp_path / "mask.nii.gz"
+    frame = image_pairs([(images[0], mask)]).assign(SEQUENCE="CHANNEL1")
+    words = fit_vocabulary(frame, n_types=2, seed=1, method="kmeans", n_places=800)
+    words.save(tmp_path / "words.safetensors")
+    written = label_scan(
+        images, mask, out=tmp_path / "out", vocabulary=tmp_path / "words.safetensors"
+    )
+    assert all(path.is_file() for path in written)
+    assert any(path.suffix == ".png" for path in written)
+    labels = np.asarray(
+        nib.load(next(p for p in written if p.name.endswith("dseg.nii.gz"))).dataobj
+    )
+    assert ((labels > 0) == (liver > 0)).all()
