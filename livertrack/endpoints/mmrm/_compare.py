@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,18 @@ from livertrack.errors import UsageError
 
 if TYPE_CHECKING:
     from livertrack.endpoints.mmrm._result import Mmrm
+
+#: structures that contain each structure as a special case
+SPECIAL_CASE_OF = {
+    "ad": ("adh", "us"),
+    "adh": ("us",),
+    "ar1": ("ad", "adh", "ar1h", "toep", "toeph", "us"),
+    "ar1h": ("adh", "toeph", "us"),
+    "cs": ("csh", "toep", "toeph", "us"),
+    "csh": ("toeph", "us"),
+    "toep": ("toeph", "us"),
+    "toeph": ("us",),
+}
 
 
 def compare_covariances(*fits: Mmrm) -> pd.DataFrame:
@@ -28,8 +41,9 @@ def compare_covariances(*fits: Mmrm) -> pd.DataFrame:
     DataFrame
         One row per fit: ``covariance, n_parameters, loglik, aic, bic``; from the second row on
         ``statistic`` (twice the gain in log-likelihood over the row before), ``df`` (parameters
-        more) and ``p_value`` of chi-square. The p-value is only meant for nested structures
-        (``ar1`` in ``toep`` in ``toeph`` in ``us``); for others compare ``aic``.
+        more; by maximum likelihood those of the fixed effects too) and ``p_value`` of chi-square.
+        The p-value is NaN where the row before is no special case (``ar1`` is one of ``toep``,
+        that of ``toeph``, that of ``us``); compare ``aic`` there.
 
     Notes
     -----
@@ -54,19 +68,44 @@ def compare_covariances(*fits: Mmrm) -> pd.DataFrame:
                 "may be by ml; refit with method='ml'"
             )
             raise UsageError(msg)
+    ordered = sorted(fits, key=_size)
     rows = [
         {
             "covariance": fit.settings["covariance"],
             **fit.fit_statistics[["n_parameters", "loglik", "aic", "bic"]].iloc[0].to_dict(),
         }
-        for fit in fits
+        for fit in ordered
     ]
-    table = pd.DataFrame(rows).sort_values("n_parameters", kind="stable", ignore_index=True)
+    table = pd.DataFrame(rows)
     table["n_parameters"] = table["n_parameters"].astype(int)
     table["statistic"] = 2 * table["loglik"].diff()
-    table["df"] = table["n_parameters"].diff()
-    usable = table["df"] > 0
+    table["df"] = pd.Series([_size(fit) for fit in ordered]).diff()
+    nested = np.array([False, *(_nested(small, large) for small, large in pairwise(ordered))])
+    usable = (table["df"] > 0) & nested
     table["p_value"] = np.where(
         usable, special.chdtrc(table["df"].where(usable), table["statistic"].clip(lower=0)), np.nan
     )
     return table
+
+
+def _size(fit: Mmrm) -> int:
+    """Parameters that a likelihood ratio counts: by maximum likelihood the coefficients too."""
+    fitted = fit.inference.fit
+    return len(fitted.natural.theta) + (0 if fitted.reml else fitted.p)
+
+
+def _nested(small: Mmrm, large: Mmrm) -> bool:
+    """Whether the covariance and the fixed effects of ``small`` are special cases of ``large``."""
+    one, other = small.inference.fit, large.inference.fit
+    first, second = one.data.term, other.data.term
+    if first.visits != second.visits or first.group not in (None, second.group):
+        return False
+    if one.structure != other.structure and other.structure not in SPECIAL_CASE_OF.get(
+        one.structure, ()
+    ):
+        return False
+    # rows of two fits lie in the same order: by subject and visit
+    X, Z = one.data.frame.X[:, one.data.kept], other.data.frame.X[:, other.data.kept]
+    X, Z = X / np.linalg.norm(X, axis=0), Z / np.linalg.norm(Z, axis=0)
+    rest = X - Z @ np.linalg.lstsq(Z, X, rcond=None)[0]
+    return bool(np.abs(rest).max(initial=0.0) < 1e-8)
