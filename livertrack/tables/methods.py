@@ -14,6 +14,10 @@ SCAN_MEASURES = {
     "NVOX": "Liver voxels", "VOLML": "Liver volume (mL)", "SNR": "Signal-to-noise ratio",
     "BIASSD": "Bias field (SD of its logarithm over the liver)",
     "NCOMP": "Connected parts of the liver mask",
+    "LARGEST": "Share of the mask in its largest part",
+    "GHOST": "Ghosting (signal of the air beside the body over that of the body)",
+    "CLIPPED": "Liver voxels at the end of the grey scale (proportion)",
+    "ALIGNMM": "Shift between sequences before alignment (mm)",
     "DICE": "Overlap with the baseline liver after registration (Dice)",
 }  # fmt: skip
 _METHOD = {
@@ -23,7 +27,7 @@ _METHOD = {
 }
 _STANDARD = {
     "reference": "scaled by a reference tissue",
-    "tail": "scaled by the upper tail of its intensities",
+    "tail": "scaled by the median of the body outside the liver",
     "none": "left as acquired",
 }
 _WAYS = {
