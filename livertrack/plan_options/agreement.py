@@ -47,10 +47,12 @@ class BlandAltman(Raters):
 class Icc(Raters):
     """Intraclass correlation; the raters are the ``parameters``, or the ``visits`` of each.
 
-    Without ``visits`` these are the baseline and its repeats.
+    Without ``visits`` these are the baseline and its repeats. ``method: reml`` keeps subjects whom
+    not every rater saw.
     """
 
     visits: list[str] | None = None
+    method: Literal["anova", "reml"] = "anova"
 
     def required(self) -> tuple[str, ...]:
         """Raters are listed as parameters."""

@@ -26,6 +26,19 @@ class Ancova(Options):
     at: dict[str, Any] = Field(default_factory=dict)
 
 
+@endpoint("dunnett")
+class Dunnett(Options):
+    """Several arms against the reference at one visit, adjusted for their number.
+
+    ``covariates``: right-hand side of baseline terms, blank for none.
+    """
+
+    needs = ("visit", "parameters")
+    value: Literal["CHG", "AVAL"] = "CHG"
+    covariates: str = "BASE"
+    alternative: Literal["two-sided", "greater", "less"] = "two-sided"
+
+
 @endpoint("mmrm")
 class Mmrm(Options):
     """Mixed model for repeated measures over all post-baseline visits.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 #: endpoint -> what a reader calls it
 ENDPOINTS = {
-    "ancova": "Analysis of covariance", "mmrm": "Mixed model for repeated measures",
+    "ancova": "Analysis of covariance", "dunnett": "Arms against the reference (Dunnett)",
+    "mmrm": "Mixed model for repeated measures",
     "separation": "Separation", "compare_separation": "Separation compared",
     "max_t": "All measures as one family (max-T)",
     "change_pathways": "Change pathways", "replicate": "Replication",
@@ -33,6 +34,9 @@ ENDPOINTS = {
 SENTENCES = {
     "ancova": "Changes from baseline were compared by analysis of covariance with the formula "
     "`{formula}`; adjusted means are averaged over the other factors with {weights} weights.",
+    "dunnett": "Arms were compared with the reference by a linear model with the covariates "
+    "`{covariates}`; limits and p-values are adjusted for the number of arms by the distribution "
+    "of the largest statistic (Dunnett).",
     "mmrm": "Changes at all visits were compared by a mixed model for repeated measures, "
     "`{formula}`, fitted by restricted maximum likelihood with {df} degrees of freedom.",
     "separation": "Separation of each arm from the reference is given as Hedges g with exact "

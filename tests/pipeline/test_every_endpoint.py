@@ -115,7 +115,12 @@ ANALYSES: dict[str, list[dict[str, Any]]] = {
     ],
     "icc": [
         {"visit": LAST, "parameters": ["ALT", "AST"]},
-        {"parameters": ["PDFF"], "options": {"rater": "AVISIT"}},
+        {"parameters": ["PDFF"], "options": {"rater": "AVISIT", "method": "reml"}},
+    ],
+    "dunnett": [
+        {"visit": LAST, "parameters": ["PDFF"]},
+        {"visit": LAST, "parameters": ["ALT"],
+         "options": {"value": "AVAL", "covariates": "", "alternative": "less"}},
     ],
     "repeatability": [
         {"visit": LAST, "parameters": ["TV*", "PDFF"]},

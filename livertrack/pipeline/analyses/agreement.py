@@ -65,14 +65,15 @@ def _bland_altman(task: Task) -> Iterator[Answer]:
 @answers("icc")
 def _icc(task: Task) -> Iterator[Answer]:
     study, parameters = task.study, task.parameters
+    how = {"method": task.options.method, "conf_level": task.conf_level}
     if task.options.rater == "PARAMCD":
         data = study.repeated(parameters, [task.visit])
-        yield " v ".join(parameters), lt.icc(data, rater="PARAMCD", conf_level=task.conf_level)
+        yield " v ".join(parameters), lt.icc(data, rater="PARAMCD", **how)
         return
     visits = unchanged(task)
     for parameter in parameters:
         data = study.repeated([parameter], visits).astype({"AVISIT": str})
-        yield parameter, lt.icc(data, rater="AVISIT", conf_level=task.conf_level)
+        yield parameter, lt.icc(data, rater="AVISIT", **how)
 
 
 @answers("repeatability")

@@ -20,6 +20,17 @@ def _ancova(task: Task) -> Iterator[Answer]:
         )  # fmt: skip
 
 
+@answers("dunnett")
+def _dunnett(task: Task) -> Iterator[Answer]:
+    options = task.options
+    for parameter in task.parameters:
+        data = task.study.values(parameter, task.visit)
+        yield parameter, lt.dunnett(
+            data, **task.common, value=options.value, covariates=options.covariates or None,
+            alternative=options.alternative,
+        )  # fmt: skip
+
+
 @answers("mmrm")
 def _mmrm(task: Task) -> Iterator[Answer]:
     options = task.options
