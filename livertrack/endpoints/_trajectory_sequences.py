@@ -89,7 +89,7 @@ def compare_fates(
     """
     kinds = [name for name in table.columns if name != STABLE]
     regions = sorted(table.index.get_level_values("REGION").unique())
-    wide = table[kinds].unstack("REGION").reindex(people.index)  # noqa: PD010
+    wide: Any = table[kinds].unstack("REGION").reindex(people.index)  # noqa: PD010
     columns = [(fate, region) for region in regions for fate in kinds]
     values = wide.reindex(columns=pd.MultiIndex.from_tuples(columns)).to_numpy(float)
     labels = people[arm].astype(str).to_numpy()
