@@ -50,7 +50,7 @@ def negative_binomial(y: Floats, X: Floats, exposure: Floats) -> NegativeBinomia
             if change < 1e-12 * (1 + dispersion):
                 break
     weight = mean / (1 + dispersion * mean)
-    covariance = np.linalg.inv((X * weight[:, None]).T @ X)
+    covariance = np.asarray(np.linalg.inv((X * weight[:, None]).T @ X), dtype=np.float64)
     return NegativeBinomial(beta, covariance, dispersion, _loglik(y, mean, dispersion))
 
 

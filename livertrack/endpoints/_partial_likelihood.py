@@ -88,7 +88,7 @@ class PartialLikelihood:
             w = np.exp(eta[one.rows] - shift)
             s0, mean = self._means(one, X, w)
             k = len(one.times)
-            jump = np.bincount(one.copy, 1 / s0, k)
+            jump = np.asarray(np.bincount(one.copy, 1 / s0, k), dtype=np.float64)
             part = _sum_by(one.copy, mean / s0[:, None], k)
             tied_jump = np.bincount(one.copy, one.share / s0, k)
             tied_part = _sum_by(one.copy, mean * (one.share / s0)[:, None], k)
@@ -137,7 +137,7 @@ def maximise(
         except np.linalg.LinAlgError:
             break
         if np.abs(step).max() < 1e-10 * (1 + np.abs(beta).max()):
-            return beta, np.linalg.inv(information), loglik
+            return beta, np.asarray(np.linalg.inv(information), dtype=np.float64), loglik
         size = 1.0
         trial = model.derivatives(beta + step)
         while not trial[0] >= loglik - 1e-10 * abs(loglik) - 1e-10 and size > 1e-8:

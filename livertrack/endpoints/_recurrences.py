@@ -36,7 +36,7 @@ class Intervals:
 
     def per_subject(self, values: Floats) -> Floats:
         """Sums of ``values`` (one per row) over the rows of each subject."""
-        return np.bincount(self.subject, values)
+        return np.asarray(np.bincount(self.subject, values), dtype=np.float64)
 
 
 def intervals(

@@ -166,7 +166,10 @@ def test_dropped_subjects_are_counted() -> None:
     ("data", "match"),
     [
         (trial().assign(CNSR=1), "no event among 120"),
-        (trial().assign(CAUSE="other"), "'liver' did not happen; events are other"),
+        (
+            trial().assign(CAUSE="other"),
+            "'liver' did not happen; events of 120 subjects are other",
+        ),
         (trial().assign(TRT01P="Active"), "do not vary"),
         (trial().assign(AVAL=np.nan), "no event among 0"),
         (trial().drop(columns="CAUSE"), "CAUSE missing"),
