@@ -30,6 +30,11 @@ WITHOUT = {
     "null_transitions": "means of repeat scans; checked by hand in the tests",
     "cross_validate": "folds are drawn; its leaks are tested, its metrics compared with R",
     "trajectories": "permutes as biopsy_prediction does; planted courses in the tests",
+    "change_atlas": "means of records by place; checked by hand in the tests",
+    "closed_test": "compared with R in tests/reference/closed_tests.R",
+    "gatekeeping": "compared with R in tests/reference/closed_tests.R",
+    "simultaneous_intervals": "compared with R in tests/reference/closed_tests.R",
+    "dunnett": "compared with R in tests/reference/closed_tests.R; its cover in the slow tests",
 }
 
 
