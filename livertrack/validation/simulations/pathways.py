@@ -233,7 +233,7 @@ SCENARIOS = (
         ),
     ),
     Scenario(
-        name="flows in use, planted", family=FAMILY, n=1000,
+        name="flows in use, planted", family=FAMILY, n=500,
         setting="2 x 30 subjects, 10 types, the planted pathways at full effect",
         draw=partial(_planted, n=30),
         claims=(

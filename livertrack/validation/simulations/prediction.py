@@ -83,7 +83,7 @@ SCENARIOS = (
         ),
     ),
     Scenario(
-        name="confounder audit", family=FAMILY,
+        name="confounder audit", family=FAMILY, n=500,
         setting="250 subjects, dependence on age at the margin, unequal noise",
         draw=partial(_audit, n=250),
         claims=(
