@@ -190,7 +190,7 @@ def _ard_to_frame(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([records[number] for number in sorted(records)])
 
 
-def _value(cell: Mapping[str, Any]) -> Any:
+def _value(cell: Mapping[Any, Any]) -> Any:
     kind = cell["stat_type"]
     if kind == "text":
         return cell["stat_chr"]

@@ -261,7 +261,7 @@ def read_plan(path: str | Path) -> Plan:
         raise PlanError(msg) from error
 
 
-class _OnceLoader(yaml.SafeLoader):
+class _OnceLoader(yaml.SafeLoader):  # type: ignore[misc]
     """Safe YAML in which a key given twice is an error, not a silent last word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -270,7 +270,8 @@ class _OnceLoader(yaml.SafeLoader):
             if count > 1:
                 msg = f"key {key!r} is given twice (line {node.start_mark.line + 1} and below)"
                 raise yaml.YAMLError(msg)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def _explain(problem: Any) -> str:

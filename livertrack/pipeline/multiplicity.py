@@ -48,6 +48,15 @@ def _adjusted(p: pd.Series, settings: Multiplicity) -> Result:
     if settings.method == "graphical":
         weights = {name: settings.weights.get(name, 0.0) for name in p.index}
         result = lt.graphical_test(p, weights, settings.transitions, settings.alpha)
+    elif settings.method == "closed":
+        result = lt.closed_test(
+            p, local=settings.local, weights=settings.weights or None, alpha=settings.alpha
+        )
+    elif settings.method == "gatekeeping":
+        result = lt.gatekeeping(
+            p, settings.families, component=settings.component, truncation=settings.truncation,
+            alpha=settings.alpha,
+        )  # fmt: skip
     else:
         result = lt.adjust_pvalues(p, settings.method, alpha=settings.alpha)
     return result

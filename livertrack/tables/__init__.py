@@ -46,7 +46,7 @@ from livertrack.tables.methods import (
     responder_rule,
 )
 from livertrack.tables.missing_data import intercurrent_table, tipping_table
-from livertrack.tables.multiplicity import family_table, max_t_table
+from livertrack.tables.multiplicity import dunnett_table, family_table, max_t_table
 from livertrack.tables.pathways import net_change_table, pathway_table
 from livertrack.tables.plan import analysis_table, estimand_table
 from livertrack.tables.prediction import (
@@ -99,6 +99,7 @@ __all__ = [
     "criteria_rule",
     "digits_for",
     "disposition_table",
+    "dunnett_table",
     "estimand_table",
     "event_comparison_table",
     "event_table",

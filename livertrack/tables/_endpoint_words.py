@@ -27,7 +27,8 @@ ENDPOINTS = {
     "group_sequential": "Group sequential boundaries", "power": "Power",
     "imputation": "Missing values imputed", "tipping_point": "Tipping point",
     "adjust_pvalues": "Adjusted p-values",
-    "graphical_test": "Graphical test",
+    "graphical_test": "Graphical test", "closed_test": "Closed test",
+    "gatekeeping": "Gatekeeping",
 }  # fmt: skip
 
 #: one sentence per endpoint, in the words of a methods section; keys are contexts of the plan

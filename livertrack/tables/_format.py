@@ -105,7 +105,8 @@ _PROPER = {
     "newcombe": "Newcombe", "kenward-roger": "Kenward-Roger", "satterthwaite": "Satterthwaite",
     "efron": "Efron", "breslow": "Breslow", "holm": "Holm", "hochberg": "Hochberg",
     "hommel": "Hommel", "bonferroni": "Bonferroni", "BH": "Benjamini-Hochberg",
-    "BY": "Benjamini-Yekutieli", "us covariance": "unstructured covariance",
+    "BY": "Benjamini-Yekutieli", "simes": "Simes", "fisher": "Fisher",
+    "us covariance": "unstructured covariance",
 }  # fmt: skip
 
 

@@ -91,10 +91,13 @@ def _statistics(plan: Mapping[str, Any]) -> str:
         (multiplicity or {}).get("family") or (multiplicity or {}).get("hypotheses") or []
     )
     if multiplicity and family:
-        how = (
-            "graphical procedure [@bretz2009]" if multiplicity["method"] == "graphical"
-            else f"{proper(multiplicity['method'])} procedure"
-        )  # fmt: skip
+        how = {
+            "graphical": "graphical procedure [@bretz2009]",
+            "closed": f"closed testing procedure, intersections by "
+            f"{proper(str(multiplicity.get('local', 'simes')))}",
+            "gatekeeping": "multistage gatekeeping procedure in the order of the families "
+            + ", ".join(multiplicity.get("families") or []),
+        }.get(multiplicity["method"], f"{proper(multiplicity['method'])} procedure")
         sentences.append(f"The family of {'; '.join(family)} is adjusted by the {how}.")
     level = confidence(plan.get("conf_level", 0.95))
     sentences.append(f"Intervals are two-sided with confidence level {level}.")

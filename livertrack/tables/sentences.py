@@ -33,7 +33,7 @@ def contrast_sentences(
 
     Parameters
     ----------
-    result : an `ancova` result or `mmrm` contrasts
+    result : an `ancova` or `dunnett` result, or `mmrm` contrasts
     label : str
         What the measure is called, with its unit.
     visit : str, optional
@@ -48,6 +48,10 @@ def contrast_sentences(
         frame = frame[frame["AVISIT"].astype(str) == visit]
     level = confidence(result.settings.get("conf_level", 0.95))
     digits = digits_for([*frame["estimate"], *frame["conf_low"], *frame["conf_high"]])
+    limits, p = f"{level} CI", "p"
+    if "p_adjusted" in frame.columns:
+        frame = frame.assign(p_value=frame["p_adjusted"])
+        limits, p = f"simultaneous {level} CI", "adjusted p"
     rows = rows_of(frame)
     places = order_of([row[arm] for row in rows], arms)
     rows.sort(key=lambda row: places.index(str(row[arm])))
@@ -60,9 +64,9 @@ def contrast_sentences(
             sentences.append(f"{head}: not estimable.")
             continue
         shown = interval(row["estimate"], row["conf_low"], row["conf_high"], digits)
-        shown = shown.replace("(", f"({level} CI ", 1)
+        shown = shown.replace("(", f"({limits} ", 1)
         tail = _favours(variable_of(result), row, arm)
-        sentences.append(f"{head}: {shown}, p {_relation(row['p_value'])}{tail}.")
+        sentences.append(f"{head}: {shown}, {p} {_relation(row['p_value'])}{tail}.")
     return sentences
 
 

@@ -66,6 +66,39 @@ def test_a_fixed_sequence_follows_the_order_of_the_plan(ards: dict[str, pd.DataF
     np.testing.assert_allclose(table["p_adjusted"], table["p_value"].cummax())
 
 
+HYPOTHESES = {
+    f"{name} {arm}": {"analysis": name, "parameter": "ALT", "arm": arm}
+    for name in ("one", "two") for arm in ("A", "B")
+}  # fmt: skip
+
+
+def test_a_closed_test_by_bonferroni_is_holm(ards: dict[str, pd.DataFrame]) -> None:
+    holm = family_adjustment(plan(method="holm", hypotheses=HYPOTHESES), ards).table
+    for weights in ({}, dict.fromkeys(HYPOTHESES, 2.0)):
+        closed = family_adjustment(
+            plan(method="closed", local="bonferroni", hypotheses=HYPOTHESES, weights=weights), ards
+        ).table
+        np.testing.assert_allclose(closed["p_adjusted"], holm["p_adjusted"], rtol=1e-12)
+    hommel = family_adjustment(plan(method="hommel", family=["one", "two"]), ards).table
+    simes = family_adjustment(plan(method="closed", family=["one", "two"]), ards).table
+    np.testing.assert_allclose(simes["p_adjusted"], hommel["p_adjusted"], rtol=1e-12)
+
+
+def test_the_families_of_the_plan_open_each_other(ards: dict[str, pd.DataFrame]) -> None:
+    names = list(HYPOTHESES)
+    families = {"primary": names[:2], "secondary": names[2:]}
+    result = family_adjustment(
+        plan(method="gatekeeping", hypotheses=HYPOTHESES, families=families,
+             component=["hochberg", "holm"], truncation=0.5, alpha=0.04), ards,
+    )  # fmt: skip
+    p = pd.Series(result.table["p_value"].to_numpy(), result.table["hypothesis"])
+    direct = lt.gatekeeping(
+        p, families, component=["hochberg", "holm"], truncation=0.5, alpha=0.04
+    )
+    pd.testing.assert_frame_equal(result.table, direct.table)
+    assert result.table["family"].tolist() == ["primary"] * 2 + ["secondary"] * 2
+
+
 def test_the_level_of_the_plan_decides_rejection(ards: dict[str, pd.DataFrame]) -> None:
     hypotheses = {"B": {"analysis": "one", "arm": "B"}}
     p = family_adjustment(plan(hypotheses=hypotheses), ards).table["p_adjusted"].iloc[0]

@@ -51,7 +51,7 @@ def test_every_known_endpoint_has_a_section_of_its_own(whole: Path) -> None:
         "beyond-noise-beyond-noise-0", "severity-type-severity-0", "direction-type-severity-0",
         "courses-trajectories-0", "family-max-t-0", "compare-compare-separation-0",
         "measures-compare-separation-0", "composition-composition-regression-0",
-        "whole-signature", "repeatability-0", "responders-risk-difference-1",
+        "dunnett-dunnett-0", "whole-signature", "repeatability-0", "responders-risk-difference-1",
         "responders-risk-ratio-0", "responders-odds-ratio-0", "responders-adjusted",
         "responders-association", "odds-proportional-odds-0", "shifts", "raters", "events",
         "event-comparisons", "event-kinds", "wins-win-ratio-0", "win-steps-win-ratio-0",
