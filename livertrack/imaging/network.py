@@ -7,13 +7,14 @@ so that labelling a whole scan in one pass gives what labelling patch by patch g
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-Triple = tuple[int, int, int]
+from livertrack.imaging._bank import Triple, bank
+from livertrack.imaging._dense import over_voxels
 
 #: differences that make the filter bank, voxels: near, diagonal, far, and to the next slice
 LAGS: tuple[Triple, ...] = (
@@ -89,23 +90,13 @@ class TextureEncoder(nn.Module):
         x, y, z = (2 * r + p for r, p in zip(self.reach, self.pool, strict=True))
         return (x, y, z)
 
-    def maps(self, volume: Tensor) -> Tensor:
-        """Features of the bank, (batch, features, x, y, z) of a valid convolution."""
-        log = torch.log(volume.clamp_min(self.floor))
+    def columns(self, volume: Tensor) -> Tensor:
+        """Features of the bank: (C, [batch,] x, y, z) to (features, [batch,] x, z, y)."""
+        log = torch.log(volume.clamp_min(self.floor)).transpose(-1, -2)
         pairs = itertools.combinations(range(self.channels), 2)
-        ratios = [log[:, i : i + 1] - log[:, j : j + 1] for i, j in pairs]
-        joined = torch.cat([log, *ratios], dim=1)
-        middle = _shifted(joined, (0, 0, 0), self.reach)
-        steps = [(_shifted(joined, lag, self.reach) - middle).abs() for lag in LAGS]
-        change = torch.log(torch.cat(steps, dim=1) + 0.02)
-        features = [
-            box_mean(_inner(change, self.pool, box), box) for box in (self.pool, self.middle)
-        ]
-        features += [
-            box_mean(_inner(middle, self.pool, box), box)
-            for box in (self.pool, self.fine, (1, 1, 1))
-        ]
-        return torch.cat(features, dim=1)
+        ratios = [log[i] - log[j] for i, j in pairs]
+        joined = torch.stack([*log, *ratios])
+        return bank(joined, LAGS, self.reach, (self.pool, self.middle, self.fine))
 
     def code(self, rows: Tensor) -> Tensor:
         """Learned code (n, latent) of features (n, features)."""
@@ -123,6 +114,45 @@ class TextureEncoder(nn.Module):
         """Latents (n, latent + channels): code and signal in a common metric."""
         signal = self.signal(rows) - self.signal(self.centre)
         return torch.cat([self.code(rows) @ self.mix, signal @ self.signal_mix], dim=1)
+
+    def fused(self) -> Callable[[Tensor], Tensor]:
+        """`head` for many voxels: columns (features, n) to latents (latent + channels, n).
+
+        Standardisation and batch normalisation are folded into the weights, the metric into the
+        last layer; the local signal is one more product.
+        """
+        with torch.inference_mode():
+            weights, offsets = self._folded()
+            tail = self.signal(torch.eye(len(self.centre), device=self.centre.device))
+            tail = (tail @ self.signal_mix).T.contiguous()
+            shift = -(tail @ self.centre)[:, None]
+        code = len(weights[-1])
+
+        def latents(columns: Tensor) -> Tensor:
+            hidden = columns
+            for weight, offset in zip(weights[:-1], offsets[:-1], strict=True):
+                hidden = torch.addmm(offset, weight, hidden).relu_()
+            out = columns.new_empty((code + len(tail), columns.shape[1]))
+            torch.addmm(offsets[-1], weights[-1], hidden, out=out[:code])
+            torch.addmm(shift, tail, columns, out=out[code:])
+            return out
+
+        return latents
+
+    def _folded(self) -> tuple[list[Tensor], list[Tensor]]:
+        weights, offsets = [], []
+        before_scale, before_shift = 1 / self.scale, -self.centre / self.scale
+        layers: list[Any] = list(self.layers)
+        for linear, norm in ((layers[0], layers[1]), (layers[3], layers[4])):
+            gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            weight = linear.weight * gain[:, None]
+            offset = (linear.bias - norm.running_mean) * gain + norm.bias
+            offsets.append((offset + weight @ before_shift)[:, None])
+            weights.append(weight * before_scale)
+            before_scale, before_shift = torch.ones_like(gain), torch.zeros_like(gain)
+        weights.append(self.mix.T @ layers[6].weight)
+        offsets.append((self.mix.T @ layers[6].bias)[:, None])
+        return weights, offsets
 
 
 class PatchEncoder(nn.Module):
@@ -142,9 +172,17 @@ class PatchEncoder(nn.Module):
         """Component scores, (batch, components, x, y, z)."""
         return self.components(_channels_last(volume))  # type: ignore[no-any-return]
 
+    def columns(self, volume: Tensor) -> Tensor:
+        """Component scores: (C, [batch,] x, y, z) to (latent, [batch,] x, z, y)."""
+        return _as_columns(self.maps, volume)
+
     def head(self, rows: Tensor) -> Tensor:
         """Scores as they are."""
         return rows
+
+    def fused(self) -> Callable[[Tensor], Tensor]:
+        """`head` for columns."""
+        return _same
 
 
 class SliceEncoder(nn.Module):
@@ -178,9 +216,17 @@ class SliceEncoder(nn.Module):
         volume = (volume - _column(self.centre)) / _column(self.scale)
         return self.blocks(_channels_last(volume))  # type: ignore[no-any-return]
 
+    def columns(self, volume: Tensor) -> Tensor:
+        """Latents: (C, [batch,] x, y, z) to (latent, [batch,] x, z, y)."""
+        return _as_columns(self.maps, volume)
+
     def head(self, rows: Tensor) -> Tensor:
         """Latents as they are."""
         return rows
+
+    def fused(self) -> Callable[[Tensor], Tensor]:
+        """`head` for columns."""
+        return _same
 
 
 Encoder = TextureEncoder | PatchEncoder | SliceEncoder
@@ -203,83 +249,29 @@ def encoder_kind(encoder: Encoder) -> str:
 
 def encode_patches(encoder: Encoder, patches: Tensor) -> Tensor:
     """Latents of patches of exactly the receptive field: (n, C, *field) -> (n, latent)."""
-    return encoder.head(encoder.maps(patches).flatten(1))
+    return encoder.head(encoder.columns(patches.transpose(0, 1)).flatten(1).T)
 
 
 def feature_rows(
-    encoder: Encoder, volume: Tensor, where: Tensor, *, slab: int = 16, device: torch.device
+    encoder: Encoder, volume: Tensor, where: Tensor, *, device: torch.device, threads: int = 1
 ) -> Tensor:
-    """Features at the voxels of ``where``, in one dense pass over slabs of the first axis.
-
-    Parameters
-    ----------
-    volume : Tensor
-        (C, X, Y, Z), larger than ``where`` by the receptive field minus one on each axis.
-    where : Tensor
-        Boolean (x, y, z); rows come in its C order.
-    slab : int
-        Slices per pass: memory stays bounded by the slab, not by the scan.
-
-    Returns
-    -------
-    Tensor
-        (n, features), on the CPU.
-    """
-    rows = []
-    extra = encoder.field[0] - 1
-    with torch.inference_mode():
-        for start in range(0, where.shape[0], slab):
-            chosen = where[start : start + slab]
-            if not bool(chosen.any()):
-                continue
-            part = volume[:, start : start + len(chosen) + extra].unsqueeze(0).to(device)
-            maps = encoder.maps(part)[0]
-            rows.append(maps.permute(1, 2, 3, 0)[chosen.to(device)].cpu())
-    return torch.cat(rows)
+    """Features (n, features) at the voxels of ``where``, in one dense pass (see `over_voxels`)."""
+    return over_voxels(encoder, volume, where, _rows, device=device, threads=threads)
 
 
-def box_mean(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Mean over a box, valid, one axis after the other: (b, f, x, y, z) -> smaller by size - 1."""
-    for axis, width in enumerate(size, start=2):
-        x = _running_sum(x, axis, width)
-    count = float(size[0] * size[1] * size[2])
-    return x / count if count > 1 else x
+def _rows(columns: Tensor) -> Tensor:
+    return columns.T
 
 
-def _running_sum(x: Tensor, axis: int, width: int) -> Tensor:
-    """Sum of ``width`` neighbours along an axis by doubling.
-
-    Every output adds the same numbers in the same order wherever it lies, so that a patch and
-    a whole scan agree to the last bit.
-    """
-    length = x.shape[axis] - width + 1
-    total: Tensor | None = None
-    offset, span, power = 0, 1, x
-    while span <= width:
-        if width & span:
-            part = power.narrow(axis, offset, length)
-            total = part if total is None else total + part
-            offset += span
-        if 2 * span <= width:
-            rest = power.shape[axis] - span
-            power = power.narrow(axis, 0, rest) + power.narrow(axis, span, rest)
-        span *= 2
-    return x if total is None else total
+def _same(columns: Tensor) -> Tensor:
+    return columns
 
 
-def _shifted(x: Tensor, lag: Triple, reach: Triple) -> Tensor:
-    """``x`` moved by a lag, cropped by the reach of the bank on every side."""
-    for axis, (step, margin) in enumerate(zip(lag, reach, strict=True), start=2):
-        x = x.narrow(axis, margin + step, x.shape[axis] - 2 * margin)
-    return x
-
-
-def _inner(x: Tensor, outer: Triple, inner: Triple) -> Tensor:
-    """Crop so that an ``inner`` box gives the same output grid as an ``outer`` box."""
-    for axis, (wide, small) in enumerate(zip(outer, inner, strict=True), start=2):
-        cut = (wide - small) // 2
-        x = x.narrow(axis, cut, x.shape[axis] - 2 * cut)
-    return x
+def _as_columns(maps: Callable[[Tensor], Tensor], volume: Tensor) -> Tensor:
+    """Maps of a convolution (batch, f, x, y, z) in the order of the bank."""
+    if volume.ndim == 4:
+        return maps(volume[None])[0].transpose(-1, -2)
+    return maps(volume.transpose(0, 1)).transpose(0, 1).transpose(-1, -2)
 
 
 def _channels_last(volume: Tensor) -> Tensor:

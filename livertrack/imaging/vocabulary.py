@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from livertrack.errors import DataError, UsageError
 from livertrack.imaging import _fitting, _vocabulary_file
+from livertrack.imaging._dense import over_voxels
 from livertrack.imaging._threads import pick_device, torch_threads
-from livertrack.imaging.network import Encoder, feature_rows
+from livertrack.imaging.network import Encoder
 from livertrack.imaging.preprocessing import (
     Align,
     BiasField,
@@ -113,6 +114,7 @@ class Vocabulary:
         reference: Bools | None = None,
         affine: NDArray[np.float64] | None = None,
         device: str | None = None,
+        threads: int | None = None,
     ) -> NDArray[np.int16]:
         """Tissue type of every voxel of the mask.
 
@@ -128,16 +130,20 @@ class Vocabulary:
             Reference tissue, needed where the vocabulary was fitted with one.
         affine : array or None
             Orientation; where None the axes are taken as those of the fit.
+        threads : int or None
+            Tiles labelled at the same time; as many as torch uses where None. The labels do not
+            depend on it.
 
         Returns
         -------
         array
             int16 of the shape of the mask: 1..K inside, 0 outside.
         """
-        return self.label_scan(Scan(volume, mask, spacing, reference, affine), device=device)[0]
+        scan = Scan(volume, mask, spacing, reference, affine)
+        return self.label_scan(scan, device=device, threads=threads)[0]
 
     def label_scan(
-        self, scan: Scan, *, device: str | None = None
+        self, scan: Scan, *, device: str | None = None, threads: int | None = None
     ) -> tuple[NDArray[np.int16], dict[str, Any]]:
         """Label map on the scan's grid, and the scan's quality numbers."""
         channels = int(self.encoder.settings["channels"])
@@ -145,30 +151,29 @@ class Vocabulary:
             msg = f"the scan has {len(scan.volume)} channels, the vocabulary needs {channels}"
             raise DataError(msg)
         where = pick_device(device)
+        threads = threads or torch.get_num_threads()
         with torch_threads(1):
             prepared = prepare(scan, self.preparation, self.encoder.field)
             encoder = self.encoder.to(where)
-            rows = feature_rows(
-                encoder,
-                torch.from_numpy(prepared.volume),
-                torch.from_numpy(prepared.mask),
-                device=where,
-            )
-            labels = self._assign(rows, where)
+            labels = over_voxels(
+                encoder, torch.from_numpy(prepared.volume), torch.from_numpy(prepared.mask),
+                self._assign(where), device=where, threads=threads,
+            ).numpy()  # fmt: skip
         fixed = self.preparation.fixed(channels) > 0
         numbers = quality_numbers(scan, quantitative=fixed.tolist())
         return prepared.restore(labels), {**numbers, **prepared.quality}
 
-    def _assign(self, rows: torch.Tensor, device: torch.device) -> NDArray[np.int16]:
+    def _assign(self, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+        """From features (features, n) to types (n,)."""
         centres = torch.from_numpy(self.centres).to(device)
-        offset = (centres**2).sum(1) / 2
-        groups = self.groups
-        parts = []
-        with torch.inference_mode():
-            for part in rows.split(16384):
-                latents = self.encoder.head(part.to(device))
-                parts.append(groups[(latents @ centres.T - offset).argmax(1).cpu().numpy()])
-        return np.concatenate(parts)
+        offset = (centres**2).sum(1, keepdim=True) / 2
+        groups = torch.from_numpy(self.groups).to(device)
+        latents = self.encoder.fused()
+
+        def types(columns: torch.Tensor) -> torch.Tensor:
+            return groups[(centres @ latents(columns) - offset).argmax(0)]
+
+        return types
 
     def save(self, path: str | Path) -> None:
         """Write the vocabulary as safetensors; the same vocabulary gives the same bytes."""

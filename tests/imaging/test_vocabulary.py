@@ -7,12 +7,12 @@ from safetensors.numpy import save_file
 
 from livertrack.errors import DataError, ImageError, UsageError
 from livertrack.imaging import Scan, Vocabulary, fit_vocabulary, recovery
+from livertrack.imaging._dense import over_voxels
 from livertrack.imaging.network import (
     PatchEncoder,
     SliceEncoder,
     TextureEncoder,
     encode_patches,
-    feature_rows,
 )
 from livertrack.imaging.preprocessing import scale_factors
 
@@ -36,7 +36,10 @@ def test_dense_labelling_equals_patch_by_patch(encoder):
     size = (9, 8, 5)
     volume = torch.rand(2, *(s + f - 1 for s, f in zip(size, field, strict=True))) + 0.5
     where = torch.rand(size) < 0.3
-    dense = encoder.head(feature_rows(encoder, volume, where, slab=4, device=torch.device("cpu")))
+    cpu = torch.device("cpu")
+    dense = over_voxels(
+        encoder, volume, where, lambda columns: encoder.fused()(columns).T, device=cpu, tile=80
+    )
     patches = torch.stack(
         [
             volume[:, x : x + field[0], y : y + field[1], z : z + field[2]]
@@ -51,7 +54,7 @@ def test_texture_features_ignore_gain_where_they_measure_change():
     encoder = TextureEncoder(2)
     patch = torch.rand(1, 2, *encoder.field) + 0.5
     gain = torch.tensor([3.0, 0.4]).view(1, 2, 1, 1, 1)
-    one, two = encoder.maps(patch).flatten(), encoder.maps(patch * gain).flatten()
+    one, two = (encoder.columns(p[0]).flatten() for p in (patch, patch * gain))
     means = 3 * 3  # three scales of two channels and their ratio
     assert torch.allclose(one[:-means], two[:-means], atol=1e-4)
     assert not torch.allclose(one[-means:], two[-means:], atol=1e-2)
