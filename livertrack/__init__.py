@@ -46,6 +46,11 @@ _EXPORTS = {
     "Harmonised": "livertrack.endpoints.combat",
     "prediction_interval": "livertrack.endpoints.prediction_interval",
     "confounder_audit": "livertrack.endpoints.confounder_audit",
+    "selected_features": "livertrack.endpoints.feature_selection",
+    "StableFeatures": "livertrack.endpoints.feature_selection",
+    "UncorrelatedFeatures": "livertrack.endpoints.feature_selection",
+    "radiomics": "livertrack.imaging.radiomics",
+    "RadiomicRules": "livertrack.imaging.radiomics",
     # responders
     "risk_difference": "livertrack.endpoints.responders",
     "risk_ratio": "livertrack.endpoints.responders",

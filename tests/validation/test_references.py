@@ -29,6 +29,7 @@ WITHOUT = {
     "replicate_pathways": "max_t on what was frozen; checked in the tests of replication",
     "null_transitions": "means of repeat scans; checked by hand in the tests",
     "cross_validate": "folds are drawn; its leaks are tested, its metrics compared with R",
+    "selected_features": "makes a model; what it chooses is tested on planted features",
     "trajectories": "permutes as biopsy_prediction does; planted courses in the tests",
     "change_atlas": "means of records by place; checked by hand in the tests",
     "closed_test": "compared with R in tests/reference/closed_tests.R",
