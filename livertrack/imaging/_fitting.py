@@ -16,6 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from livertrack._seeds import generator, spawn
 from livertrack.errors import DataError, ImageError, UsageError
+from livertrack.imaging._calibration import calibration
+from livertrack.imaging._choice import choose_types
 from livertrack.imaging._clusters import kmeans, merge
 from livertrack.imaging._metric import set_metric
 from livertrack.imaging.network import (
@@ -35,11 +37,15 @@ from livertrack.imaging.training import Recipe, codes_of, train_joint
 #: exemplar pictures kept per type
 EXEMPLARS = 6
 
+#: starts of the final k-means: with few, one fit in several ends in a poor optimum
+RESTARTS = 20
+
 
 def fit(
     scans: Sequence[Source],
     *,
-    n_types: int,
+    n_types: int | None,
+    type_range: tuple[int, int],
     seed: int,
     method: str,
     steps: int,
@@ -77,15 +83,22 @@ def fit(
         msg = f"no scan can be used to fit a vocabulary ({len(reasons)} tried): {reasons[0]}"
         raise DataError(msg)
     rows = torch.from_numpy(np.concatenate([sample.rows for sample in samples]))
-    if len(rows) < 10 * n_types:
-        msg = f"{len(rows)} places in {len(samples)} scans, too few for {n_types} types"
+    most = n_types or type_range[1]
+    if len(rows) < 10 * most:
+        msg = f"{len(rows)} places in {len(samples)} scans, too few for {most} types"
         raise DataError(msg)
-    latents = _train(
-        encoder, rows, method, n_types=n_types, steps=steps, seed=seed, recipe=recipe, over=over,
+    views = _train(
+        encoder, rows, method, n_types=most, steps=steps, seed=seed, recipe=recipe, over=over,
         device=device, progress=progress,
     )  # fmt: skip
     encoder.to("cpu")
+    latents = views[:, 0]
     profile = np.concatenate([sample.profile for sample in samples])
+    choice: list[dict[str, Any]] = []
+    if n_types is None:
+        scan_of = np.repeat(np.arange(len(samples)), [len(sample.rows) for sample in samples])
+        low, high = type_range
+        n_types, choice = choose_types(latents, scan_of, range(low, high + 1), seed=seed)
     centres, groups, types = _types(
         latents, profile, n_types, over if method == "joint" else 1, seed
     )
@@ -94,11 +107,14 @@ def fit(
         "sequences": list(sequences), "preparation": dataclasses.asdict(preparation),
         "encoder": {"kind": encoder_kind(encoder), **encoder.settings},
         "recipe": dataclasses.asdict(recipe), "threads": threads, "n_scans": len(samples),
-        "n_places": len(rows), "excluded": dict(Counter(reasons)),
+        "n_places": len(rows), "excluded": dict(Counter(reasons)), "choice": choice,
     }  # fmt: skip
     return {
         "encoder": encoder, "centres": centres, "groups": groups, "settings": settings,
-        "card": _card(latents, types, profile, samples, n_types),
+        "card": {
+            **_card(latents, types, profile, samples, n_types),
+            **calibration(views, centres, groups, types),
+        },
     }  # fmt: skip
 
 
@@ -197,7 +213,7 @@ def _train(
     device: torch.device,
     progress: bool,
 ) -> Floats:
-    """Train the encoder in place; returns the latents of the training places."""
+    """Train the encoder in place; latents (places, views, latent) of the training places."""
     if isinstance(encoder, TextureEncoder):
         train_joint(
             encoder, rows, n_prototypes=over * n_types, steps=steps, seed=seed, recipe=recipe,
@@ -208,7 +224,8 @@ def _train(
         encoder.to("cpu")
         set_metric(encoder, codes, encoder.signal(rows))
         with torch.no_grad():
-            latents: Floats = encoder.head(rows[:, 0]).numpy()
+            parts = [encoder.head(rows[:, view]) for view in views]
+        latents: Floats = torch.stack(parts, dim=1).numpy()
         return latents
     patches = rows[:, 0]
     if isinstance(encoder, SliceEncoder):
@@ -219,7 +236,7 @@ def _train(
     else:
         _principal_components(encoder, patches, seed)
         encoder.to(device)
-    return patch_latents(encoder, patches, device).numpy()
+    return patch_latents(encoder, patches, device).numpy()[:, np.newaxis]
 
 
 def _principal_components(encoder: PatchEncoder, patches: torch.Tensor, seed: int) -> None:
@@ -240,7 +257,7 @@ def _types(
 ) -> tuple[Floats, NDArray[np.int16], NDArray[np.int16]]:
     """Centres of clusters, type of each cluster, type of each place; darkest type first."""
     clusters = min(n_types * over, len(latents) // 5)
-    centres, own = kmeans(latents, clusters, seed=seed, name="clusters")
+    centres, own = kmeans(latents, clusters, seed=seed, name="clusters", n_init=RESTARTS)
     group = merge(centres, np.bincount(own, minlength=clusters), n_types)
     level = [
         profile[group[own] == number, 0].mean() if (group[own] == number).any() else np.inf

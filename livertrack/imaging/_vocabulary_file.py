@@ -14,14 +14,17 @@ from safetensors.numpy import save as to_bytes
 
 from livertrack._files import canonical_json, whole_file
 from livertrack.errors import DataError
+from livertrack.imaging._calibration import absent
 from livertrack.imaging.network import build_encoder
 
 if TYPE_CHECKING:
     from livertrack.imaging.vocabulary import Vocabulary
 
 #: name of the metadata entry, and version of what it holds
-_KEY, _FORMAT = "livertrack", 1
+_KEY, _FORMAT = "livertrack", 2
 _CARD = ("profile", "prevalence", "exemplars", "distances")
+#: since format 2
+_CALIBRATION = ("limit", "share", "variance", "levels", "heights")
 
 
 def digest(vocabulary: Vocabulary) -> str:
@@ -61,7 +64,7 @@ def load(path: str | Path) -> dict[str, Any]:
 
 
 def _parts(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
-    if header["format"] != _FORMAT:
+    if header["format"] not in (1, _FORMAT):
         msg = f"format {header['format']}, expected {_FORMAT}"
         raise ValueError(msg)
     settings = header["settings"]
@@ -79,9 +82,14 @@ def _parts(header: dict[str, Any], tensors: dict[str, np.ndarray[Any, Any]]) -> 
     ):
         msg = "clusters and types do not agree"
         raise ValueError(msg)
+    card = {name: tensors[f"card.{name}"] for name in _CARD}
+    if header["format"] == 1:
+        card |= absent(centres, groups)
+    else:
+        card |= {name: tensors[f"card.{name}"] for name in _CALIBRATION}
     return {
         "encoder": encoder, "centres": centres, "groups": groups, "settings": settings,
-        "card": {name: tensors[f"card.{name}"] for name in _CARD},
+        "card": card,
     }  # fmt: skip
 
 
@@ -93,7 +101,7 @@ def _bytes(vocabulary: Vocabulary) -> bytes:
     }
     tensors["centres"] = np.ascontiguousarray(vocabulary.centres)
     tensors["groups"] = np.ascontiguousarray(vocabulary.groups)
-    for name in _CARD:
+    for name in (*_CARD, *_CALIBRATION):
         tensors[f"card.{name}"] = np.ascontiguousarray(vocabulary.card[name])
     header = canonical_json({"format": _FORMAT, "settings": dict(vocabulary.settings)})
     return bytes(to_bytes(tensors, metadata={_KEY: header}))

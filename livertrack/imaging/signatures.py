@@ -29,15 +29,17 @@ from livertrack.imaging.scan import Scan, Source, sources
 if TYPE_CHECKING:
     from livertrack.imaging.vocabulary import Vocabulary
 
+Unknown = Literal["nearest", "exclude"]
+
 _RECORD_COLUMNS = [
     "USUBJID", "AVISIT", "AVISITN", "REGION", "PARAMCD", "PARAM",
     "AVAL", "NVOX", "BASE", "CHG", "ABLFL",
 ]  # fmt: skip
 _QUALITY = [
     "NVOX", "VOLML", "SNR", "GHOST", "CLIPPED", "BIASSD", "NCOMP", "LARGEST", "BORDERFL",
-    "SCALED", "ALIGNMM", "ALIGNFL",
+    "SCALED", "ALIGNMM", "ALIGNFL", "UNKNOWN",
 ]  # fmt: skip
-_NUMBERS = ["VOLML", "SNR", "GHOST", "CLIPPED", "BIASSD", "LARGEST", "ALIGNMM"]
+_NUMBERS = ["VOLML", "SNR", "GHOST", "CLIPPED", "BIASSD", "LARGEST", "ALIGNMM", "UNKNOWN"]
 _SCAN_COLUMNS = ["USUBJID", "AVISIT", "AVISITN", "SCANFL", "REASON", *_QUALITY, "FLAGS", "MAP"]
 
 
@@ -86,6 +88,7 @@ def signatures(
     workers: int | None = None,
     on_error: Literal["exclude", "stop"] = "exclude",
     min_voxels: int = 500,
+    unknown: Unknown = "nearest",
     resume: bool = True,
     device: str | None = None,
     progress: bool = False,
@@ -117,6 +120,10 @@ def signatures(
         Leave a scan out that cannot be used, with its reason; or raise after all were tried.
     min_voxels : int
         Smallest mask that is analysed, voxels.
+    unknown : {"nearest", "exclude"}
+        What becomes of voxels unlike any tissue that the vocabulary has seen
+        (`Vocabulary.label`): the nearest type, or 0 in the label map and no part of any region.
+        Their share of the mask is ``UNKNOWN`` of ``scans`` either way.
     resume : bool
         Reuse label maps of ``out`` made from the same files, vocabulary and settings.
 
@@ -135,6 +142,9 @@ def signatures(
     subjects without baseline.
     Checked against: hand counts and the label maps themselves (tests/imaging/test_signatures.py).
     """
+    if unknown not in ("nearest", "exclude"):
+        msg = f"unknown={unknown!r}, expected 'nearest' or 'exclude'"
+        raise UsageError(msg)
     if on_error not in ("exclude", "stop"):
         msg = f"on_error={on_error!r}, expected 'exclude' or 'stop'"
         raise UsageError(msg)
@@ -150,8 +160,9 @@ def signatures(
     maps = None if out is None else Path(out) / "maps"
     names = map_names(scans)
     work = partial(
-        _one, vocabulary=vocabulary, uses=_uses(vocabulary, rules, min_voxels), maps=maps,
-        rules=rules, min_voxels=min_voxels, resume=resume, device=device,
+        _one, vocabulary=vocabulary, uses=_uses(vocabulary, rules, min_voxels, unknown),
+        maps=maps, rules=rules, min_voxels=min_voxels, unknown=unknown, resume=resume,
+        device=device,
     )  # fmt: skip
     jobs = (delayed(work)(scan, name) for scan, name in zip(scans, names, strict=True))
     done = Parallel(n_jobs=workers, return_as="generator")(jobs)
@@ -190,10 +201,13 @@ def _labels(values: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _uses(vocabulary: Vocabulary, rules: Regions, min_voxels: int) -> str:
+def _uses(vocabulary: Vocabulary, rules: Regions, min_voxels: int, unknown: str) -> str:
     return canonical_json(
-        {"vocabulary": vocabulary.hash, "regions": rules.settings(), "least": min_voxels}
-    )
+        {
+            "vocabulary": vocabulary.hash, "regions": rules.settings(), "least": min_voxels,
+            "unknown": unknown,
+        }
+    )  # fmt: skip
 
 
 def _one(
@@ -205,6 +219,7 @@ def _one(
     maps: Path | None,
     rules: Regions,
     min_voxels: int,
+    unknown: Unknown,
     resume: bool,
     device: str | None,
 ) -> dict[str, Any]:
@@ -228,7 +243,7 @@ def _one(
         if scan.n_voxels < min_voxels:
             cure = "segment again or lower min_voxels"
             raise UnusableImage(f"fewer than {min_voxels} liver voxels", cure=cure)
-        labels, quality = vocabulary.label_scan(scan, device=device)
+        labels, quality = vocabulary.label_scan(scan, unknown=unknown, device=device)
         counts = region_counts(labels, scan, vocabulary.n_types, rules)
         row = {"quality": quality, "counts": counts}
         if maps is not None:

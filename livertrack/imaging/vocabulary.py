@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from livertrack.errors import DataError, UsageError
 from livertrack.imaging import _fitting, _vocabulary_file
+from livertrack.imaging._assignment import Work, signed_types, type_shares
 from livertrack.imaging._dense import over_voxels
 from livertrack.imaging._threads import pick_device, torch_threads
 from livertrack.imaging.network import Encoder
@@ -22,14 +23,19 @@ from livertrack.imaging.preprocessing import (
     Align,
     BiasField,
     Preparation,
+    Prepared,
     Standardise,
     prepare,
 )
 from livertrack.imaging.quality import quality_numbers
 from livertrack.imaging.scan import Bools, Floats, Scan, Spacing, sources
+from livertrack.imaging.signatures import Unknown
 from livertrack.imaging.training import Recipe
 
 Method = Literal["joint", "kmeans", "dcn"]
+
+#: steps of a probability between 0 and 1
+_STEPS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +55,9 @@ class Vocabulary:
     card : mapping of arrays
         ``profile`` (K, C) mean of each standardised channel; ``prevalence`` (K,) part of the
         training places; ``exemplars`` (K, n, C, 17, 17) standardised pictures of the most typical
-        places; ``distances`` (K, K) between the mean latents of types, in units of their spread.
+        places; ``distances`` (K, K) between the mean latents of types, in units of their spread;
+        ``limit, share, variance`` of the clusters and ``levels, heights`` of the hierarchy (see
+        `calibration`).
     """
 
     encoder: Encoder
@@ -105,6 +113,36 @@ class Vocabulary:
         frame["nearest_distance"] = distances.min(axis=1)
         return frame
 
+    @property
+    def hierarchy(self) -> pd.DataFrame:
+        """How types merge: a row per level with ``n_groups``, ``merged``, ``distance, groups``.
+
+        ``merged`` names the two groups that became one, ``distance`` is that between their mean
+        latents, in units of the spread of a type where it is known.
+        """
+        names, rows = self.parameters, []
+        before = [frozenset([number]) for number in range(self.n_types)]
+        unit = self._spread or 1.0
+        for level, height in zip(self.card["levels"], self.card["heights"], strict=True):
+            after = [frozenset(np.flatnonzero(level == n).tolist()) for n in np.unique(level)]
+            joined = [group for group in before if group not in after]
+            rows.append(
+                {
+                    "n_groups": len(after),
+                    "merged": " with ".join(_named(group, names) for group in joined),
+                    "distance": float(height) / unit,
+                    "groups": ", ".join(_named(group, names) for group in after),
+                }
+            )
+            before = after
+        return pd.DataFrame(rows)
+
+    @property
+    def _spread(self) -> float:
+        """Root mean squared distance of the training places to their centre."""
+        total = float(self.card["variance"][0]) * self.centres.shape[1]
+        return float(np.sqrt(total)) if np.isfinite(total) else 0.0
+
     def label(
         self,
         volume: Floats,
@@ -113,6 +151,7 @@ class Vocabulary:
         *,
         reference: Bools | None = None,
         affine: NDArray[np.float64] | None = None,
+        unknown: Unknown = "nearest",
         device: str | None = None,
         threads: int | None = None,
     ) -> NDArray[np.int16]:
@@ -130,6 +169,9 @@ class Vocabulary:
             Reference tissue, needed where the vocabulary was fitted with one.
         affine : array or None
             Orientation; where None the axes are taken as those of the fit.
+        unknown : {"nearest", "exclude"}
+            A voxel farther from its centre than 99.9 % of the training views of that cluster is
+            unlike any seen: give it the nearest type, or 0.
         threads : int or None
             Tiles labelled at the same time; as many as torch uses where None. The labels do not
             depend on it.
@@ -137,43 +179,82 @@ class Vocabulary:
         Returns
         -------
         array
-            int16 of the shape of the mask: 1..K inside, 0 outside.
+            int16 of the shape of the mask: 1..K inside (0 where unknown voxels are excluded), 0
+            outside.
         """
         scan = Scan(volume, mask, spacing, reference, affine)
-        return self.label_scan(scan, device=device, threads=threads)[0]
+        return self.label_scan(scan, unknown=unknown, device=device, threads=threads)[0]
 
     def label_scan(
-        self, scan: Scan, *, device: str | None = None, threads: int | None = None
+        self,
+        scan: Scan,
+        *,
+        unknown: Unknown = "nearest",
+        device: str | None = None,
+        threads: int | None = None,
     ) -> tuple[NDArray[np.int16], dict[str, Any]]:
-        """Label map on the scan's grid, and the scan's quality numbers."""
+        """Label map on the scan's grid, and the scan's quality numbers.
+
+        Among them ``UNKNOWN``: part of the mask unlike any tissue seen (see `label`).
+        """
+        where = pick_device(device)
+        prepared, labels = self._over(scan, where, threads, signed_types)
+        marked = prepared.restore(labels)
+        fixed = self.preparation.fixed(len(scan.volume)) > 0
+        numbers = quality_numbers(scan, quantitative=fixed.tolist())
+        share = float((marked < 0).sum() / max(1, int(scan.mask.sum())))
+        kept = np.abs(marked) if unknown == "nearest" else np.maximum(marked, 0)
+        return kept.astype(np.int16), {**numbers, **prepared.quality, "UNKNOWN": share}
+
+    def probabilities(
+        self, scan: Scan, *, device: str | None = None, threads: int | None = None
+    ) -> NDArray[np.float32]:
+        """Soft assignment: probability of each type at each voxel.
+
+        Returns
+        -------
+        array
+            float32 (x, y, z, K): sums to one inside the mask, zero outside. Clusters are round
+            Gaussians of one size (that of the training views about their centres) with their
+            shares of the training places; the probabilities of a type's clusters are added.
+
+        Raises
+        ------
+        DataError
+            The vocabulary was stored by a version that did not record that size.
+        """
+        if not self._spread:
+            msg = "the vocabulary holds no spread of its clusters; fit it again"
+            raise DataError(msg)
+        where = pick_device(device)
+        prepared, rows = self._over(scan, where, threads, type_shares)
+        steps = np.rint(rows * _STEPS).astype(np.int16) + np.int16(1)  # 0 is outside the mask
+        maps = [prepared.restore(steps[:, kind]) - 1 for kind in range(self.n_types)]
+        found = np.maximum(np.stack(maps, axis=-1), 0).astype(np.float32)
+        total = found.sum(axis=-1, keepdims=True)
+        shares: NDArray[np.float32] = np.divide(
+            found, total, out=np.zeros_like(found), where=total > 0
+        )
+        return shares
+
+    def _over(
+        self, scan: Scan, device: torch.device, threads: int | None,
+        work: Callable[[Vocabulary, torch.device], Work],
+    ) -> tuple[Prepared, NDArray[Any]]:  # fmt: skip
+        """Prepare a scan and apply ``work`` to the latents of its voxels."""
         channels = int(self.encoder.settings["channels"])
         if len(scan.volume) != channels:
             msg = f"the scan has {len(scan.volume)} channels, the vocabulary needs {channels}"
             raise DataError(msg)
-        where = pick_device(device)
         threads = threads or torch.get_num_threads()
         with torch_threads(1):
             prepared = prepare(scan, self.preparation, self.encoder.field)
-            encoder = self.encoder.to(where)
-            labels = over_voxels(
+            encoder = self.encoder.to(device)
+            rows = over_voxels(
                 encoder, torch.from_numpy(prepared.volume), torch.from_numpy(prepared.mask),
-                self._assign(where), device=where, threads=threads,
-            ).numpy()  # fmt: skip
-        fixed = self.preparation.fixed(channels) > 0
-        numbers = quality_numbers(scan, quantitative=fixed.tolist())
-        return prepared.restore(labels), {**numbers, **prepared.quality}
-
-    def _assign(self, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-        """From features (features, n) to types (n,)."""
-        centres = torch.from_numpy(self.centres).to(device)
-        offset = (centres**2).sum(1, keepdim=True) / 2
-        groups = torch.from_numpy(self.groups).to(device)
-        latents = self.encoder.fused()
-
-        def types(columns: torch.Tensor) -> torch.Tensor:
-            return groups[(centres @ latents(columns) - offset).argmax(0)]
-
-        return types
+                work(self, device), device=device, threads=threads,
+            )  # fmt: skip
+        return prepared, rows.numpy()
 
     def save(self, path: str | Path) -> None:
         """Write the vocabulary as safetensors; the same vocabulary gives the same bytes."""
@@ -207,7 +288,8 @@ class Vocabulary:
 def fit_vocabulary(
     images: pd.DataFrame | Iterable[Any],
     *,
-    n_types: int = 10,
+    n_types: int | Literal["auto"] = 10,
+    type_range: tuple[int, int] = (4, 12),
     seed: int,
     method: Method = "joint",
     steps: int = 600,
@@ -235,8 +317,11 @@ def fit_vocabulary(
     images : DataFrame or iterable
         Rows of ``images.csv`` (absolute paths), or `Scan` objects, or tuples ``(volume, mask,
         spacing)`` or ``(volume, mask, spacing, reference)`` with volume (channel, x, y, z).
-    n_types : int
-        Tissue types, K.
+    n_types : int or "auto"
+        Tissue types, K; ``auto`` chooses within ``type_range`` by stability and held-out
+        likelihood (see `choose_types`) and keeps what it compared in ``settings["choice"]``.
+    type_range : (int, int)
+        Fewest and most types that ``auto`` compares.
     seed : int
         Decides everything that is drawn.
     method : {"joint", "kmeans", "dcn"}
@@ -288,18 +373,28 @@ def fit_vocabulary(
     if method not in get_args(Method):
         msg = f"method {method!r}, expected one of {', '.join(get_args(Method))}"
         raise UsageError(msg)
-    if n_types < 2 or steps < 1 or over < 1:
-        msg = f"n_types={n_types}, steps={steps}, over={over}: at least 2, 1 and 1 are needed"
+    automatic = n_types == "auto"
+    low, high = type_range if automatic else (n_types, n_types)
+    if not (isinstance(low, int) and isinstance(high, int) and 2 <= low <= high):
+        msg = f"n_types={n_types}, type_range={type_range}: whole numbers from 2 up are needed"
+        raise UsageError(msg)
+    if steps < 1 or over < 1:
+        msg = f"steps={steps}, over={over}: at least 1 is needed"
         raise UsageError(msg)
     found = sources(
         images, sequences=sequences, liver_label=liver_label, reference_label=reference_label
     )
     with torch_threads(threads):
         parts = _fitting.fit(
-            found, n_types=n_types, seed=seed, method=method, steps=steps, spacing_mm=spacing_mm,
+            found, n_types=None if automatic else high, type_range=(low, high), seed=seed,
+            method=method, steps=steps, spacing_mm=spacing_mm,
             standardise=standardise, bias_field=bias_field, align_channels=align_channels,
             quantitative=quantitative or {}, over=over, max_scans=max_scans,
             n_places=n_places, recipe=recipe or Recipe(), workers=workers, threads=threads,
             device=pick_device(device), progress=progress,
         )  # fmt: skip
     return Vocabulary(**parts)
+
+
+def _named(group: Iterable[int], names: Sequence[str]) -> str:
+    return "+".join(names[number] for number in sorted(group))

@@ -1,8 +1,11 @@
 """What a vocabulary promises: dense as patchwise, reproducible, on the grid of the mask, ahead."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from livertrack.errors import DataError, ImageError, UsageError
@@ -132,6 +135,78 @@ def test_a_saved_vocabulary_labels_as_before_and_saves_the_same_bytes(scans, qui
     assert loaded.hash == quick.hash
     assert np.array_equal(loaded.label_scan(scans[1])[0], quick.label_scan(scans[1])[0])
     assert "TV02" in loaded._repr_html_()
+
+
+def test_the_labels_are_the_same_for_one_and_two_threads(scans, quick, monkeypatch):
+    monkeypatch.setattr(over_voxels, "__kwdefaults__", {**over_voxels.__kwdefaults__, "tile": 500})
+    one, two = (quick.label_scan(scans[0], threads=threads)[0] for threads in (1, 2))
+    assert np.array_equal(one, two)
+
+
+def test_tissue_unlike_any_seen_is_counted_and_can_be_left_out(scans, quick):
+    volume, liver, spleen, _ = small_liver(1)
+    plain = quick.label_scan(scans[1])[1]["UNKNOWN"]
+    volume = volume.copy()
+    strange = np.zeros_like(liver)
+    strange[8:16, 4:12, 3:9] = True
+    volume[0, strange] *= 8
+    scan = Scan(volume, liver, SPACING, spleen)
+    labels, numbers = quick.label_scan(scan)
+    zeros = quick.label_scan(scan, unknown="exclude")[0]
+    assert plain < 0.02
+    assert numbers["UNKNOWN"] > 0.8 * strange.sum() / liver.sum()
+    assert ((labels > 0) == liver).all()
+    assert (zeros[strange] == 0).mean() > 0.9
+    known = zeros > 0
+    assert np.array_equal(zeros[known], labels[known])
+
+
+def test_probabilities_sum_to_one_and_favour_the_label(scans, quick):
+    shares = quick.probabilities(scans[0])
+    labels = quick.label_scan(scans[0])[0]
+    assert shares.shape == (*scans[0].mask.shape, 3)
+    assert np.allclose(shares[scans[0].mask].sum(-1), 1, atol=1e-4)
+    assert (shares[~scans[0].mask] == 0).all()
+    inside = scans[0].mask
+    assert (shares[inside].argmax(-1) + 1 == labels[inside]).mean() > 0.95
+
+
+def test_types_merge_into_nested_groups(quick):
+    table = quick.hierarchy
+    assert table["n_groups"].tolist() == [2, 1]
+    assert table["merged"].str.count("TV").iloc[-1] == 3
+    close = np.array(quick.card["distances"], float)
+    np.fill_diagonal(close, np.inf)
+    pair = sorted(f"TV{number + 1:02d}" for number in np.unravel_index(close.argmin(), (3, 3)))
+    assert sorted(table["merged"].iloc[0].split(" with ")) == pair
+
+
+def test_the_number_of_types_is_chosen_within_the_range(scans):
+    options = {"seed": 5, "steps": 30, "n_places": 1200}
+    vocabulary = fit_vocabulary(scans, n_types="auto", type_range=(2, 5), **options)
+    choice = vocabulary.settings["choice"]
+    assert [row["n_types"] for row in choice] == [2, 3, 4, 5]
+    assert vocabulary.n_types == len(vocabulary.parameters) in (2, 3, 4, 5)
+    with pytest.raises(UsageError, match="type_range"):
+        fit_vocabulary(scans, n_types="auto", type_range=(5, 3), seed=1)
+
+
+def test_a_file_of_the_first_format_is_read_and_knows_nothing_unknown(scans, quick, tmp_path):
+    quick.save(tmp_path / "v")
+    with safe_open(tmp_path / "v", framework="numpy") as stored:
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        header = json.loads(stored.metadata()["livertrack"])
+    for name in ("limit", "share", "variance", "levels", "heights"):
+        del tensors[f"card.{name}"]
+    metadata = {"livertrack": json.dumps({**header, "format": 1})}
+    save_file(tensors, tmp_path / "old", metadata=metadata)
+    old = Vocabulary.load(tmp_path / "old")
+    labels, numbers = old.label_scan(scans[0])
+    assert np.array_equal(labels, quick.label_scan(scans[0])[0])
+    assert numbers["UNKNOWN"] == 0
+    assert len(old.hierarchy) == 2
+    with pytest.raises(DataError, match="fit it again"):
+        old.probabilities(scans[0])
 
 
 def test_a_damaged_or_foreign_file_is_a_clear_error(quick, tmp_path):
