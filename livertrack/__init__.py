@@ -49,6 +49,9 @@ _EXPORTS = {
     "selected_features": "livertrack.endpoints.feature_selection",
     "StableFeatures": "livertrack.endpoints.feature_selection",
     "UncorrelatedFeatures": "livertrack.endpoints.feature_selection",
+    "prognosis": "livertrack.endpoints.prognosis",
+    "RidgeCox": "livertrack.endpoints.prognosis",
+    "SurvivalForest": "livertrack.endpoints.prognosis",
     "radiomics": "livertrack.imaging.radiomics",
     "RadiomicRules": "livertrack.imaging.radiomics",
     # responders

@@ -226,6 +226,12 @@ def test_workers_and_row_order_do_not_change_predictions(workers):
     pd.testing.assert_frame_equal(found.predictions, expected.predictions)
 
 
+def test_rows_whose_labels_repeat_are_not_multiplied():
+    data = cases(40)
+    labelled = data.set_axis(np.arange(len(data)) // 2, axis=0)
+    pd.testing.assert_frame_equal(run(labelled).predictions, run(data).predictions)
+
+
 def test_the_ard_holds_no_subject_and_gives_the_table_back():
     result = run()
     ard = result.to_ard(analysis="pred")

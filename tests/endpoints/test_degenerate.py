@@ -202,6 +202,10 @@ CALLS: dict[str, Call] = {
         d[["USUBJID", "RESPONSE", *PARTS]], outcome="RESPONSE", n_repeats=1, n_perm=0, n_boot=99,
         n_folds=2, n_inner=2, seed=1,
     ),
+    "prognosis": lambda d: lt.prognosis(
+        d, models={"cox": lt.RidgeCox(PARTS[:2])}, horizons=[10], n_folds=2, n_inner=2, n_boot=99,
+        seed=1,
+    ),
     "ancova": lambda d: lt.ancova(d, "CHG ~ BASE + TRT01P", arm="TRT01P", **REF),
     "mmrm": lambda d: lt.mmrm(visits(d), MODEL).compare(arm="TRT01P", by=["AVISIT"], **REF),
     "impute": lambda d: lt.impute(visits(d), n_imputations=2, seed=1, **REF),
@@ -243,6 +247,12 @@ BY_DEFINITION = {
     },
     "real_change": {("table", c) for c in ("estimate", "conf_low", "conf_high")},
     "biopsy_prediction": {("table", "p_value"), ("table", "chance")},  # without permutations
+    "prognosis": {  # metrics over all times, without permutations, groups without an event
+        ("table", "horizon"), ("table", "p_value"), ("table", "chance"), ("groups", "conf_low"),
+        ("groups", "conf_high"), ("calibration", "conf_low"), ("calibration", "conf_high"),
+        ("groups", "p_value"), ("curves", "std_error"), ("curves", "conf_low"),
+        ("curves", "conf_high"),
+    },
     "compare_separation": {
         ("measures", c) for c in ("g_apparent", "auc_apparent", "g_optimism", "auc_optimism")
     },

@@ -119,6 +119,7 @@ def require_enough(problem: Problem, n_folds: int, outcome: str) -> None:
 
 def _sorted(frame: pd.DataFrame, subject: str) -> pd.DataFrame:
     """Rows ordered by subject, then by their values as text: input order must not matter."""
+    frame = frame.reset_index(drop=True)  # labels of rows may repeat
     text = frame.astype(str)
     rest = sorted(c for c in frame.columns if c != subject)
     return frame.loc[text.sort_values([subject, *rest], kind="stable").index]
