@@ -1,11 +1,10 @@
-"""From features of voxels to tissue types: the nearest cluster, or a share of each type."""
+"""From features of voxels to tissue types: the nearest cluster, if it is near enough."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,21 +28,6 @@ def signed_types(vocabulary: Vocabulary, device: torch.device) -> Work:
         return torch.where(length - 2 * best > limit[own], -labels, labels)
 
     return types
-
-
-def type_shares(vocabulary: Vocabulary, device: torch.device) -> Work:
-    """Probability of each type (n, K): round Gaussians of one size about the clusters."""
-    scores = _scores(vocabulary, device)
-    variance = float(vocabulary.card["variance"][0])
-    share = torch.from_numpy(vocabulary.card["share"]).clamp_min(1e-6).log()[:, None].to(device)
-    kinds = np.arange(1, vocabulary.n_types + 1)
-    member = torch.from_numpy(vocabulary.groups[:, None] == kinds).to(device, torch.float32)
-
-    def shares(columns: Tensor) -> Tensor:
-        score, _ = scores(columns)
-        return torch.softmax(score / variance + share, 0).T @ member
-
-    return shares
 
 
 def _scores(

@@ -21,7 +21,7 @@ FEW = 200
 def calibration(
     views: Floats, centres: Floats, groups: NDArray[np.int16], types: NDArray[np.int16]
 ) -> dict[str, NDArray[Any]]:
-    """Limits, shares and spread of clusters, and the hierarchy of types.
+    """Limits and spread of clusters, and the hierarchy of types.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def calibration(
     -------
     dict
         ``limit`` (clusters,): squared distance to the centre that 99.9 % of the views nearest to
-        it keep; ``share`` (clusters,): part of the places; ``variance`` (1,): mean squared
-        distance to the nearest centre per latent dimension, over all views; ``levels`` and
+        it keep; ``variance`` (1,): mean squared distance to the nearest centre per latent
+        dimension, over all views; ``levels`` and
         ``heights`` (see `_clusters.levels`).
     """
     squared, near = [], []
@@ -61,9 +61,8 @@ def calibration(
         ]
     )
     table, heights = levels(means, counts)
-    share = np.bincount(near[0], minlength=len(centres)) / len(first)
     return {
-        "limit": limit, "share": share.astype(np.float32),
+        "limit": limit,
         "variance": np.array([every.mean() / views.shape[-1]], np.float32),
         "levels": table, "heights": heights,
     }  # fmt: skip
@@ -76,7 +75,6 @@ def absent(centres: Floats, groups: NDArray[np.int16]) -> Mapping[str, NDArray[A
     table, heights = levels(means, np.ones(k, np.int64))
     return {
         "limit": np.full(len(centres), np.inf, np.float32),
-        "share": np.full(len(centres), 1 / len(centres), np.float32),
         "variance": np.array([np.nan], np.float32), "levels": table, "heights": heights,
     }  # fmt: skip
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _KEY, _FORMAT = "livertrack", 2
 _CARD = ("profile", "prevalence", "exemplars", "distances")
 #: since format 2
-_CALIBRATION = ("limit", "share", "variance", "levels", "heights")
+_CALIBRATION = ("limit", "variance", "levels", "heights")
 
 
 def digest(vocabulary: Vocabulary) -> str:

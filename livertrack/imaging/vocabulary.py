@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from livertrack.errors import DataError, UsageError
 from livertrack.imaging import _fitting, _vocabulary_file
-from livertrack.imaging._assignment import Work, signed_types, type_shares
+from livertrack.imaging._assignment import Work, signed_types
 from livertrack.imaging._dense import over_voxels
 from livertrack.imaging._threads import pick_device, torch_threads
 from livertrack.imaging.network import Encoder
@@ -33,9 +33,6 @@ from livertrack.imaging.signatures import Unknown
 from livertrack.imaging.training import Recipe
 
 Method = Literal["joint", "kmeans", "dcn"]
-
-#: steps of a probability between 0 and 1
-_STEPS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +53,7 @@ class Vocabulary:
         ``profile`` (K, C) mean of each standardised channel; ``prevalence`` (K,) part of the
         training places; ``exemplars`` (K, n, C, 17, 17) standardised pictures of the most typical
         places; ``distances`` (K, K) between the mean latents of types, in units of their spread;
-        ``limit, share, variance`` of the clusters and ``levels, heights`` of the hierarchy (see
+        ``limit, variance`` of the clusters and ``levels, heights`` of the hierarchy (see
         `calibration`).
     """
 
@@ -205,37 +202,6 @@ class Vocabulary:
         share = float((marked < 0).sum() / max(1, int(scan.mask.sum())))
         kept = np.abs(marked) if unknown == "nearest" else np.maximum(marked, 0)
         return kept.astype(np.int16), {**numbers, **prepared.quality, "UNKNOWN": share}
-
-    def probabilities(
-        self, scan: Scan, *, device: str | None = None, threads: int | None = None
-    ) -> NDArray[np.float32]:
-        """Soft assignment: probability of each type at each voxel.
-
-        Returns
-        -------
-        array
-            float32 (x, y, z, K): sums to one inside the mask, zero outside. Clusters are round
-            Gaussians of one size (that of the training views about their centres) with their
-            shares of the training places; the probabilities of a type's clusters are added.
-
-        Raises
-        ------
-        DataError
-            The vocabulary was stored by a version that did not record that size.
-        """
-        if not self._spread:
-            msg = "the vocabulary holds no spread of its clusters; fit it again"
-            raise DataError(msg)
-        where = pick_device(device)
-        prepared, rows = self._over(scan, where, threads, type_shares)
-        steps = np.rint(rows * _STEPS).astype(np.int16) + np.int16(1)  # 0 is outside the mask
-        maps = [prepared.restore(steps[:, kind]) - 1 for kind in range(self.n_types)]
-        found = np.maximum(np.stack(maps, axis=-1), 0).astype(np.float32)
-        total = found.sum(axis=-1, keepdims=True)
-        shares: NDArray[np.float32] = np.divide(
-            found, total, out=np.zeros_like(found), where=total > 0
-        )
-        return shares
 
     def _over(
         self, scan: Scan, device: torch.device, threads: int | None,

@@ -161,16 +161,6 @@ def test_tissue_unlike_any_seen_is_counted_and_can_be_left_out(scans, quick):
     assert np.array_equal(zeros[known], labels[known])
 
 
-def test_probabilities_sum_to_one_and_favour_the_label(scans, quick):
-    shares = quick.probabilities(scans[0])
-    labels = quick.label_scan(scans[0])[0]
-    assert shares.shape == (*scans[0].mask.shape, 3)
-    assert np.allclose(shares[scans[0].mask].sum(-1), 1, atol=1e-4)
-    assert (shares[~scans[0].mask] == 0).all()
-    inside = scans[0].mask
-    assert (shares[inside].argmax(-1) + 1 == labels[inside]).mean() > 0.95
-
-
 def test_types_merge_into_nested_groups(quick):
     table = quick.hierarchy
     assert table["n_groups"].tolist() == [2, 1]
@@ -196,7 +186,7 @@ def test_a_file_of_the_first_format_is_read_and_knows_nothing_unknown(scans, qui
     with safe_open(tmp_path / "v", framework="numpy") as stored:
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         header = json.loads(stored.metadata()["livertrack"])
-    for name in ("limit", "share", "variance", "levels", "heights"):
+    for name in ("limit", "variance", "levels", "heights"):
         del tensors[f"card.{name}"]
     metadata = {"livertrack": json.dumps({**header, "format": 1})}
     save_file(tensors, tmp_path / "old", metadata=metadata)
@@ -205,8 +195,6 @@ def test_a_file_of_the_first_format_is_read_and_knows_nothing_unknown(scans, qui
     assert np.array_equal(labels, quick.label_scan(scans[0])[0])
     assert numbers["UNKNOWN"] == 0
     assert len(old.hierarchy) == 2
-    with pytest.raises(DataError, match="fit it again"):
-        old.probabilities(scans[0])
 
 
 def test_a_damaged_or_foreign_file_is_a_clear_error(quick, tmp_path):

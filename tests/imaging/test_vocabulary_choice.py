@@ -56,4 +56,3 @@ def test_limits_keep_999_in_1000_of_the_views_of_each_cluster():
     beyond = squared.min(1) > found["limit"][squared.argmin(1)]
     assert 0.0002 < beyond.mean() < 0.003
     assert found["variance"][0] == pytest.approx(squared.min(1).mean() / 8, rel=1e-4)
-    assert found["share"].sum() == pytest.approx(1)
