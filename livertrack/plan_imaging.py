@@ -84,7 +84,9 @@ class ImagingSettings(_Part):
 
     ``quantitative`` names sequences in physical units (PDFF, R2STAR) and the number each is
     divided by in place of bias correction and standardisation. ``measures`` names sequences whose
-    median in the liver is a record (dataset admap), and LVOL.
+    median in the liver is a record (dataset admap), and LVOL. With ``soft_labels`` pathways are
+    counted from the probabilities of the types, so that a voxel between two types is no change;
+    signatures are counted from the labels all the same.
     """
 
     sequences: list[str] = Field(min_length=1)
@@ -108,6 +110,7 @@ class ImagingSettings(_Part):
     on_error: Literal["exclude", "stop"] = "exclude"
     correspondence: Literal["rigid", "deformable", "none"] = "rigid"
     registration_dice: float = Field(default=0.8, ge=0, le=1)
+    soft_labels: bool = True
     truth: str | None = None
 
     @model_validator(mode="after")
@@ -130,6 +133,11 @@ class ImagingSettings(_Part):
             msg = "quantitative: the divisors must be above 0"
             raise ValueError(msg)
         return self
+
+    @property
+    def counts_probabilities(self) -> bool:
+        """Whether pathways need the probabilities of the types: voxels must correspond for it."""
+        return self.soft_labels and self.correspondence != "none"
 
     @property
     def parts(self) -> RegionSettings:

@@ -137,7 +137,10 @@ def load(row: Mapping[str, Any], how: How) -> _Labelled:
         )
         raise DataError(msg)
     path = row.get("PROBS")
-    return _Labelled(scan, labels, _shares(path, scan, how.n_types) if path else None)
+    shares = _shares(path, scan, how.n_types) if path else None
+    if shares is not None:
+        shares[labels[scan.mask] == 0] = 0  # a voxel without a type has no probabilities either
+    return _Labelled(scan, labels, shares)
 
 
 def _shares(path: Any, scan: Scan, n_types: int) -> Shares:

@@ -89,10 +89,16 @@ def run_imaging(
         hashes |= ledger.step("measures", uses, [adam / "admap.parquet"], steps.measures)
     example = out / "example.safetensors"
     ledger.step("example", {**uses, "signatures": hashes}, [example], steps.example)
+    soft: dict[str, str] = {}
+    if settings.counts_probabilities:
+        bar.start("probabilities of tissue types")
+        soft = ledger.step(
+            "soft_labels", {**uses, "signatures": hashes}, steps.soft_files, steps.soft_labels
+        )
     bar.start("correspondence and pathways")
-    hashes |= ledger.step(
-        "pathways", {**uses, "signatures": hashes}, steps.pathway_files, steps.pathways
-    )
+    pathways_use = {**uses, "signatures": hashes, "soft": soft}
+    hashes |= ledger.step("pathways", pathways_use, steps.pathway_files, steps.pathways)
+    hashes |= soft
     recovery = matches = None
     if settings.truth is not None:
         bar.start("comparison with the known truth")
@@ -156,6 +162,24 @@ class _Steps:
             vessel_label=settings.vessel_label, regions=plan_regions(settings),
         )  # fmt: skip
         write_parquet(self.out / "adam" / "admap.parquet", result.records)
+
+    def soft_labels(self) -> None:
+        """Write the probabilities of the types of every labelled scan."""
+        from livertrack.imaging.soft_labels import write_soft_labels
+
+        settings = self._settings
+        write_soft_labels(
+            self._labelled(repeats=True), self._load(), out=self.out / "maps",
+            liver_label=settings.liver_label, reference_label=settings.reference_label,
+            vessel_label=settings.vessel_label, progress=True,
+        )  # fmt: skip
+
+    def soft_files(self) -> list[Path]:
+        """Give the files of the probabilities: one beside every label map."""
+        from livertrack.imaging.soft_labels import soft_name
+
+        names = pd.read_parquet(self.out / "adam" / "adscan.parquet", columns=["MAP"])["MAP"]
+        return [self.out / "maps" / soft_name(name) for name in names if name]
 
     def pathways(self) -> None:
         """Carry each follow-up to its baseline and count what became of each tissue type."""
@@ -299,6 +323,10 @@ class _Steps:
         scans = scans[scans["MAP"].ne("")]
         scans = scans[[*keys, "AVISITN", "MAP"]].merge(paths, on=keys)
         scans["MAP"] = [str(self.out / "maps" / name) for name in scans["MAP"]]
+        if self._settings.counts_probabilities:
+            from livertrack.imaging.soft_labels import soft_name
+
+            scans["PROBS"] = [str(Path(path).with_name(soft_name(path))) for path in scans["MAP"]]
         return scans
 
 

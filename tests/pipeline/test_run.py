@@ -30,7 +30,9 @@ def test_a_run_leaves_what_the_contract_lists(finished: Path) -> None:
     for folder in ("ard", "tables", "figures", "maps"):
         assert any((finished / folder).iterdir()), folder
     maps = [path.name for path in (finished / "maps").glob("*.nii.gz")]
-    assert all(re.fullmatch(r"sub-\w+_ses-\w+_desc-vocab_dseg\.nii\.gz", name) for name in maps)
+    assert all(
+        re.fullmatch(r"sub-\w+_ses-\w+_desc-vocab_(dseg|probseg)\.nii\.gz", name) for name in maps
+    )
 
 
 def test_signatures_sum_to_one_and_pathways_too(finished: Path) -> None:
@@ -40,6 +42,17 @@ def test_signatures_sum_to_one_and_pathways_too(finished: Path) -> None:
     adpath = pd.read_parquet(finished / "adam" / "adpath.parquet")
     sums = adpath.groupby(["USUBJID", "AVISIT", "REGION"])["AVAL"].sum()
     np.testing.assert_allclose(sums, 1, atol=1e-9)
+
+
+def test_pathways_are_counted_from_probabilities(finished: Path) -> None:
+    scans = pd.read_parquet(finished / "adam" / "adscan.parquet")
+    pairs = pd.read_parquet(finished / "adam" / "adreg.parquet")
+    maps = sorted(name.replace("_dseg", "_probseg") for name in scans["MAP"] if name)
+    found = sorted(path.name for path in (finished / "maps").glob("*_probseg.nii.gz"))
+    assert found == maps
+    aligned = pairs["METHOD"].eq("voxel")
+    assert aligned.any()
+    assert pairs.loc[aligned, "SOFTFL"].eq("Y").all()
 
 
 def test_label_maps_cover_the_mask_on_its_grid(trial: Path, finished: Path) -> None:
