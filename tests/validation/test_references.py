@@ -30,6 +30,8 @@ WITHOUT = {
     "null_transitions": "means of repeat scans; checked by hand in the tests",
     "cross_validate": "folds are drawn; its leaks are tested, its metrics compared with R",
     "selected_features": "makes a model; what it chooses is tested on planted features",
+    "biopsy_models": "makes models; they are compared with scikit-learn in the tests",
+    "permutation_importance": "exchanges are drawn; a known loss is tested",
     "prognosis": "folds are drawn; its metrics are compared with R in the tests",
     "trajectories": "permutes as biopsy_prediction does; planted courses in the tests",
     "change_atlas": "means of records by place; checked by hand in the tests",
