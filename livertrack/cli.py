@@ -199,10 +199,15 @@ def _vocabulary_fit(a: argparse.Namespace) -> int:
 
 
 def _vocabulary_show(a: argparse.Namespace) -> int:
-    from livertrack.pipeline.vocabulary import describe_vocabulary
+    from livertrack.pipeline.vocabulary import describe_hierarchy, describe_vocabulary
 
     table = describe_vocabulary(a.vocabulary)
-    print(table.to_json(orient="records", indent=2) if a.json else table.to_string(index=False))
+    if a.json:
+        print(table.to_json(orient="records", indent=2))
+        return 0
+    print(table.to_string(index=False))
+    print("\nTypes merged one by one:")
+    print(describe_hierarchy(a.vocabulary).to_string(index=False))
     return 0
 
 

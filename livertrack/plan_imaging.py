@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -84,7 +84,10 @@ class ImagingSettings(_Part):
 
     ``quantitative`` names sequences in physical units (PDFF, R2STAR) and the number each is
     divided by in place of bias correction and standardisation. ``measures`` names sequences whose
-    median in the liver is a record (dataset admap), and LVOL. With ``soft_labels`` pathways are
+    median in the liver is a record (dataset admap), and LVOL. ``n_types: auto`` chooses within
+    ``type_range`` by stability and held-out likelihood, before any arm is looked at. ``unknown``
+    says what becomes of voxels unlike any tissue that the vocabulary has seen: the nearest type,
+    or none. With ``soft_labels`` pathways are
     counted from the probabilities of the types, so that a voxel between two types is no change;
     signatures are counted from the labels all the same.
     """
@@ -101,7 +104,9 @@ class ImagingSettings(_Part):
     quantitative: dict[str, float] = Field(default_factory=dict)
     measures: list[str] = Field(default_factory=list)
     method: Literal["joint", "kmeans", "dcn"] = "joint"
-    n_types: int = Field(default=8, ge=2, le=99)
+    n_types: Annotated[int, Field(ge=2, le=99)] | Literal["auto"] = 8
+    type_range: tuple[int, int] = (4, 12)
+    unknown: Literal["nearest", "exclude"] = "nearest"
     steps: int = Field(default=400, ge=1)
     shells: int = Field(default=3, ge=0, le=9)
     regions: RegionSettings | None = None
@@ -125,9 +130,12 @@ class ImagingSettings(_Part):
             if self.regions.vessel_distance_mm and self.vessel_label is None:
                 msg = "vessel_distance_mm needs vessel_label, the value of vessels in MASK"
                 raise ValueError(msg)
-        unknown = sorted(set(self.quantitative) - set(self.sequences))
-        if unknown:
-            msg = f"quantitative: {', '.join(unknown)} is not one of the sequences"
+        if not 2 <= self.type_range[0] <= self.type_range[1] <= 99:
+            msg = "type_range: the fewest and the most types, from 2 to 99"
+            raise ValueError(msg)
+        strange = sorted(set(self.quantitative) - set(self.sequences))
+        if strange:
+            msg = f"quantitative: {', '.join(strange)} is not one of the sequences"
             raise ValueError(msg)
         if any(value <= 0 for value in self.quantitative.values()):
             msg = "quantitative: the divisors must be above 0"

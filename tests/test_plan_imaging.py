@@ -51,3 +51,18 @@ def test_a_plan_read_back_from_its_canonical_form_is_the_same() -> None:
 def test_what_cannot_be_meant_is_refused(more: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         settings(**more)
+
+
+def test_the_number_of_types_is_stated_or_chosen_within_a_stated_range() -> None:
+    fixed = ImagingSettings(sequences=["IP"])
+    chosen = ImagingSettings(sequences=["IP"], n_types="auto", type_range=(3, 9))
+    assert fixed.n_types == 8
+    assert (chosen.n_types, chosen.type_range) == ("auto", (3, 9))
+    for wrong in (
+        {"n_types": 1},
+        {"n_types": "many"},
+        {"type_range": (6, 4)},
+        {"unknown": "keep"},
+    ):
+        with pytest.raises(ValidationError):
+            ImagingSettings(sequences=["IP"], **wrong)

@@ -70,7 +70,8 @@ def fit_study_vocabulary(
         msg = "the plan has no imaging section"
         raise PlanError(msg)
     return fit_vocabulary(
-        rows, n_types=settings.n_types, seed=vocabulary_seed(study),
+        rows, n_types=settings.n_types, type_range=settings.type_range,
+        seed=vocabulary_seed(study),
         method=method or settings.method,  # type: ignore[arg-type]
         steps=settings.steps, sequences=settings.sequences, liver_label=settings.liver_label,
         reference_label=settings.reference_label, spacing_mm=settings.spacing_mm,
@@ -85,6 +86,14 @@ def describe_vocabulary(path: str | Path) -> pd.DataFrame:
     from livertrack.imaging import Vocabulary
 
     table: pd.DataFrame = Vocabulary.load(path).table
+    return table
+
+
+def describe_hierarchy(path: str | Path) -> pd.DataFrame:
+    """One row per level of a vocabulary file: which types merge, and how far apart they are."""
+    from livertrack.imaging import Vocabulary
+
+    table: pd.DataFrame = Vocabulary.load(path).hierarchy
     return table
 
 
@@ -131,7 +140,7 @@ def study_signatures(study: Study, vocabulary: Vocabulary, out: Path) -> Signatu
         limits=plan_limits(settings),
         baseline=study.plan.data.baseline, liver_label=settings.liver_label,
         reference_label=settings.reference_label, vessel_label=settings.vessel_label,
-        on_error=settings.on_error,
+        on_error=settings.on_error, unknown=settings.unknown,
         min_voxels=settings.min_voxels, progress=True,
     )  # fmt: skip
 

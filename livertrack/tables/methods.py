@@ -58,10 +58,16 @@ def _imaging(settings: Mapping[str, Any]) -> str:
     spacing = " × ".join(f"{value:g}" for value in settings.get("spacing_mm", ()))
     bias = "corrected for the bias field (N4)" if settings.get("bias_field") == "n4" else "used"
     standard = _STANDARD.get(settings.get("standardise", ""), "standardised")
+    types = f"{settings['n_types']} types"
+    if settings["n_types"] == "auto":
+        low, high = settings.get("type_range", (4, 12))
+        types = (
+            f"as many types, {low} to {high}, as come back on other scans and explain them best"
+        )
     return (
         f"**Imaging.** The sequences {', '.join(settings['sequences'])} were resampled to "
         f"{spacing} mm, {bias} and {standard}. The tissue vocabulary has "
-        f"{settings['n_types']} types, learned by "
+        f"{types}, learned by "
         f"{_METHOD.get(settings.get('method', ''), settings.get('method', ''))}, after "
         "@perkonigg2020 and @perkonigg2025; it does not know the arms. Each liver voxel gets one "
         "type. Scans with fewer than "
