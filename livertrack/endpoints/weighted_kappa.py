@@ -39,6 +39,7 @@ def weighted_kappa(
     rater_2: str,
     weights: Literal["quadratic", "linear", "none"] = "quadratic",
     levels: Sequence[Any] | None = None,
+    limits: Literal["wald", "fisher"] = "wald",
     conf_level: float = 0.95,
 ) -> WeightedKappa:
     """Agreement beyond chance on a score such as fibrosis stage.
@@ -54,8 +55,11 @@ def weighted_kappa(
     levels : sequence, optional
         The whole scale in order. By default categories of a categorical column; for whole
         numbers every number from the smallest to the largest seen; else the sorted values.
+    limits : {"wald", "fisher"}
+        ``wald``: normal on kappa's own scale, as other programs give, not cut at 1 and too short
+        with few subjects and high kappa. ``fisher``: normal for artanh(kappa), between -1 and 1.
     conf_level : float
-        Of the normal limits, which are not cut at 1.
+        Of the limits.
 
     Returns
     -------
@@ -71,11 +75,15 @@ def weighted_kappa(
     When both raters give everybody the same score kappa does not exist: NaN and a note. With
     perfect agreement the standard error is 0 and the limits are 1.
     Source: Cohen (1968); Fleiss, Cohen and Everitt (1969) for the standard error.
-    Checked against: R vcd 1.4-11 ``Kappa`` (tests/reference/agreement.R).
+    Checked against: R vcd 1.4-11 ``Kappa`` (tests/reference/agreement.R); the limits by artanh
+    by hand, and their cover by simulation.
     """
     require_conf_level(conf_level)
     if weights not in ("quadratic", "linear", "none"):
         msg = f"weights is quadratic, linear or none; got {weights!r}"
+        raise UsageError(msg)
+    if limits not in ("wald", "fisher"):
+        msg = f"limits is wald or fisher; got {limits!r}"
         raise UsageError(msg)
     require_columns(data, [rater_1, rater_2])
     if "USUBJID" in data.columns:
@@ -98,6 +106,8 @@ def weighted_kappa(
     cells = np.zeros((len(scale), len(scale)))
     np.add.at(cells, (i, j), 1)
     numbers = _kappa(cells, weights, conf_level)
+    if limits == "fisher":
+        numbers |= _fisher(numbers, conf_level)
     if np.isnan(numbers["estimate"]):
         notes.append("no kappa: both raters gave every subject the same score")
     elif np.isnan([numbers["conf_low"], numbers["p_value"]]).any():
@@ -107,7 +117,8 @@ def weighted_kappa(
         [
             {
                 **numbers, "observed": float(np.trace(cells) / n), "n": n, "weights": weights,
-                "method": "Cohen's kappa, Fleiss-Cohen-Everitt standard error",
+                "method": "Cohen's kappa, Fleiss-Cohen-Everitt standard error"
+                + (", limits by artanh" if limits == "fisher" else ""),
             }
         ]
     )  # fmt: skip
@@ -131,7 +142,8 @@ def weighted_kappa(
         text=text,
         settings={
             "method": "Cohen's kappa", "weights": weights, "levels": [str(v) for v in scale],
-            "conf_level": conf_level, "n": n, "rater_1": rater_1, "rater_2": rater_2,
+            "limits": limits, "conf_level": conf_level, "n": n, "rater_1": rater_1,
+            "rater_2": rater_2,
         },
         notes=tuple(notes),
     )  # fmt: skip
@@ -158,6 +170,19 @@ def _kappa(cells: np.ndarray, weights: str, conf_level: float) -> dict[str, floa
             strict=True,
         )
     )
+
+
+def _fisher(numbers: dict[str, float], conf_level: float) -> dict[str, float]:
+    """Limits that are symmetric on the scale of artanh; perfect agreement has none but 1."""
+    estimate, error = numbers["estimate"], numbers["std_error"]
+    if not (abs(estimate) < 1 and error > 0):
+        return {}
+    half = float(stats.norm.ppf((1 + conf_level) / 2)) * error / (1 - estimate**2)
+    centre = np.arctanh(estimate)
+    return {
+        "conf_low": float(np.tanh(centre - half)),
+        "conf_high": float(np.tanh(centre + half)),
+    }
 
 
 def _scale(first: pd.Series, second: pd.Series) -> list[Any]:

@@ -31,6 +31,7 @@ class WeightedKappa(Raters):
     rater_2: str
     weights: Literal["quadratic", "linear", "none"] = "quadratic"
     levels: list[int | float] | None = None
+    limits: Literal["wald", "fisher"] = "wald"
 
 
 @endpoint("bland_altman")

@@ -1,5 +1,6 @@
 """Agreement: intraclass correlation, Bland-Altman, weighted kappa, repeatability."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -339,6 +340,26 @@ def test_swapping_raters_changes_nothing() -> None:
     two = lt.weighted_kappa(data.iloc[::-1], rater_1="b", rater_2="a").table
     np.testing.assert_allclose(one["estimate"], two["estimate"])
     np.testing.assert_allclose(one["std_error"], two["std_error"])
+
+
+def test_limits_by_artanh_are_worked_by_hand_and_stay_below_one() -> None:
+    rng = np.random.default_rng(2)
+    first = rng.integers(0, 4, 24)
+    data = pd.DataFrame({"a": first, "b": np.clip(first + (rng.random(24) < 0.15), 0, 3)})
+    call = {"rater_1": "a", "rater_2": "b"}
+    wald = lt.weighted_kappa(data, **call).table.iloc[0]
+    found = lt.weighted_kappa(data, **call, limits="fisher").table.iloc[0]
+    half = 1.959963984540054 * wald["std_error"] / (1 - wald["estimate"] ** 2)
+    z = math.atanh(wald["estimate"])
+    assert found["conf_low"] == pytest.approx(math.tanh(z - half), rel=1e-12)
+    assert found["conf_high"] == pytest.approx(math.tanh(z + half), rel=1e-12)
+    assert found["conf_high"] < 1
+    assert found["estimate"] == wald["estimate"]
+    same = pd.DataFrame({"a": [0, 1, 2], "b": [0, 1, 2]})
+    perfect = lt.weighted_kappa(same, **call, limits="fisher").table.iloc[0]
+    assert (perfect["conf_low"], perfect["conf_high"]) == (1, 1)
+    with pytest.raises(lt.UsageError, match="wald or fisher"):
+        lt.weighted_kappa(data, **call, limits="exact")  # type: ignore[arg-type]
 
 
 def test_perfect_kappa_is_one_and_one_score_is_nan() -> None:

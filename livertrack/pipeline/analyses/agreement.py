@@ -48,7 +48,7 @@ def _weighted_kappa(task: Task) -> Iterator[Answer]:
     for name, data in pairs(task, options.rater_1, options.rater_2):
         yield name, lt.weighted_kappa(
             data, rater_1=options.rater_1, rater_2=options.rater_2, weights=options.weights,
-            levels=options.levels, conf_level=task.conf_level,
+            levels=options.levels, limits=options.limits, conf_level=task.conf_level,
         )  # fmt: skip
 
 
