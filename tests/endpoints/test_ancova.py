@@ -167,6 +167,22 @@ def test_order_of_rows_and_columns_changes_nothing(small: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(small, before)
 
 
+def test_a_row_that_alone_informs_a_coefficient_has_no_jackknife_error(
+    small: pd.DataFrame,
+) -> None:
+    alone = small.assign(SITEID=np.where(np.arange(len(small)) == 0, "09", small["SITEID"]))
+    call = {"arm": "TRT01P", "reference": "Placebo"}
+    for vcov in ("HC2", "HC3"):
+        result = lt.ancova(alone, "CHG ~ BASE + SITEID + TRT01P", **call, vcov=vcov)
+        assert result.table["std_error"].isna().all()
+        assert result.table["estimate"].notna().all()
+        assert any(
+            note.startswith("1 row(s) fitted exactly (leverage 1)") for note in result.notes
+        )
+    model = lt.ancova(alone, "CHG ~ BASE + SITEID + TRT01P", **call)
+    assert model.table["std_error"].notna().all()
+
+
 def test_shifting_a_covariate_leaves_differences(small: pd.DataFrame) -> None:
     moved = small.assign(BASE=small["BASE"] * 1e4 + 1e6)
     a = lt.ancova(small, "CHG ~ BASE + TRT01P", arm="TRT01P", reference="Placebo")

@@ -118,6 +118,8 @@ def covariance_model(
 
 def _is_interior(natural: NaturalPieces) -> bool:
     """Whether the likelihood is curved in all natural parameters, as at an optimum inside."""
+    if not np.isfinite(natural.information).all():
+        return False
     unit = np.sqrt(np.maximum(np.diag(natural.information), 0.0))
     if not (unit > 0).all():
         return False

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import livertrack as lt
-from livertrack.endpoints.mmrm import compare_covariances
+from livertrack.endpoints.mmrm import _fit, compare_covariances
 from tests.endpoints.mmrm.test_mmrm import FORMULA, trial
 
 
@@ -93,3 +93,24 @@ def test_lost_arms_and_text_visits_are_noted(data: pd.DataFrame) -> None:
 def test_data_errors_name_the_cause(data: pd.DataFrame, formula: str, words: str) -> None:
     with pytest.raises(lt.DataError, match=words):
         lt.mmrm(data, formula)
+
+
+def test_the_better_of_two_optima_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A patterned covariance whose likelihood has two peaks: visits alternate in sign."""
+    rng = np.random.default_rng(103)
+    rows = []
+    for arm in ("P", "A"):
+        for number in range(6):
+            base, level = rng.normal(50, 8), rng.normal(0, 4)
+            for visit in range(4):
+                if rng.random() >= 0.1:
+                    rows.append(
+                        (f"{arm}{number}", arm, f"V{visit}", base, level + rng.normal(0, 3))
+                    )
+    data = pd.DataFrame(rows, columns=["USUBJID", "TRT01P", "AVISIT", "BASE", "CHG"])
+    noise = np.random.default_rng(103).normal(0, 2, len(data))
+    data["CHG"] = data["CHG"] * np.where(data["AVISIT"].isin(["V1", "V3"]), -1, 1) + noise
+    formula = "CHG ~ AVISIT + TRT01P + toep(AVISIT | USUBJID)"
+    whole = lt.mmrm(data, formula, df="residual").loglik
+    monkeypatch.setattr(_fit, "further_starts", lambda *_: [])
+    assert whole > lt.mmrm(data, formula, df="residual").loglik + 0.5
