@@ -1,10 +1,17 @@
-"""How well vocabularies recover a known truth: joint, k-means on patches, dcn; one table.
+"""How well vocabularies recover a known truth: ours and its peers, five seeds, one table.
 
     python analysis/benchmarks/vocabulary_recovery.py --seeds 1 2 3 4 5
-    python analysis/benchmarks/vocabulary_recovery.py --study demo/study --seeds 1 --out table.csv
+    python analysis/benchmarks/vocabulary_recovery.py --study demo/study --seeds 1 2 3 4 5
 
-Without ``--study``: texture phantoms (`phantoms.py`), fitted on some scans and judged on others.
-With it: a simulated trial (``livertrack simulate``), fitted and judged on its scans.
+Texture phantoms (`phantoms.py`): every seed is another cohort, fitted on some scans and judged on
+others; the joint method is fitted with a second seed too, to see how far its label maps agree.
+With ``--study`` a simulated trial (``livertrack demo`` or ``livertrack simulate``): the same scans
+for every seed, so that the maps of every method can be compared between seeds.
+
+Methods: ``joint`` (ours), ``kmeans`` (7 x 7 x 3 patches and principal components), ``dcn``, and
+those of `vocabulary_peers.py`. Rows are added to the file as they come. Seconds are CPU seconds of
+one core, of fitting with preparation and sampling (``fit_cpu_s``) and of labelling a scan with
+preparation (``label_cpu_s``); the peers of `vocabulary_peers.py` are given prepared scans.
 """
 
 from __future__ import annotations
@@ -13,18 +20,23 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import adjusted_rand_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from phantoms import TYPES, cohort
+from vocabulary_peers import PEERS, peer_maps
 
 from livertrack.imaging import Scan, fit_vocabulary, read_scan, recovery
+from livertrack.imaging.preprocessing import Preparation, prepare
 from livertrack.imaging.scan import sources
+
+MARGIN = (8, 8, 2)
 
 
 def phantom_scans(seed: int, n: int, side: int) -> tuple[list[Scan], list[np.ndarray]]:
@@ -57,6 +69,14 @@ def study_scans(study: Path, limit: int) -> tuple[list[Scan], list[np.ndarray], 
     return scans, truths, len(pd.read_csv(study / "truth" / "types.csv"))
 
 
+def package_maps(
+    method: str, scans: Sequence[Scan], n_fit: int, options: dict[str, object], steps: int
+) -> Callable[[], list[np.ndarray]]:
+    """Fit a method of the package on the first scans; what is returned labels the rest."""
+    vocabulary = fit_vocabulary(scans[:n_fit], method=method, steps=steps, **options)
+    return lambda: [vocabulary.label_scan(scan)[0] for scan in scans[n_fit:]]
+
+
 def judge(
     scans: Sequence[Scan],
     truths: Sequence[np.ndarray],
@@ -66,60 +86,86 @@ def judge(
     n_types: int,
     seed: int,
     steps: int,
+    peer_steps: int,
     places: int,
-    standardise: str,
-) -> pd.DataFrame:
-    """Fit each method on the first ``n_fit`` scans and judge it on the rest (or all)."""
-    test = list(range(n_fit, len(scans))) or list(range(len(scans)))
-    rows = []
+) -> tuple[pd.DataFrame, dict[str, list[np.ndarray]]]:
+    """Fit each method on the first ``n_fit`` scans and judge it on the rest."""
+    how = Preparation(scans[0].spacing, "n4", "reference")
+    prepared = [prepare(scan, how, [2 * m + 1 for m in MARGIN]) for scan in scans]
+    options = {"n_types": n_types, "seed": seed, "n_places": places, "standardise": "reference"}
+    rows, maps = [], {}
     for method in methods:
-        start, cpu = time.perf_counter(), time.process_time()
-        vocabulary = fit_vocabulary(
-            scans[:n_fit], n_types=n_types, seed=seed, method=method, steps=steps,
-            n_places=places, standardise=standardise,
-        )  # fmt: skip
-        fitted, fitted_cpu = time.perf_counter() - start, time.process_time() - cpu
-        cpu = time.process_time()
-        maps = [vocabulary.label_scan(scans[i])[0] for i in test]
-        labelled = (time.process_time() - cpu) / len(test)
-        row = recovery({method: maps}, [truths[i] for i in test], [scans[i].mask for i in test])
-        row["seed"], row["fit_s"], row["fit_cpu_s"] = seed, fitted, fitted_cpu
-        row["label_cpu_s"] = labelled
-        rows.append(row)
-        print(row.round(3).to_string(index=False, header=len(rows) == 1), flush=True)
-    return pd.concat(rows)
+        start = time.process_time()
+        if method in PEERS:
+            label = peer_maps(
+                method, prepared[:n_fit], prepared[n_fit:], margin=MARGIN, n_types=n_types,
+                n_places=places, steps=peer_steps, seed=seed,
+            )  # fmt: skip
+        else:
+            trained = steps if method == "joint" else peer_steps
+            label = package_maps(method, scans, n_fit, options, trained)
+        fitted = time.process_time() - start
+        maps[method] = label()
+        labelled = (time.process_time() - start - fitted) / len(maps[method])
+        masks = [scan.mask for scan in scans[n_fit:]]
+        row = recovery({method: maps[method]}, truths[n_fit:], masks)
+        rows.append(row.assign(seed=seed, fit_cpu_s=fitted, label_cpu_s=labelled))
+        print(rows[-1].round(3).to_string(index=False, header=len(rows) == 1), flush=True)
+    return pd.concat(rows), maps
+
+
+def agreement(one: Sequence[np.ndarray], two: Sequence[np.ndarray]) -> float:
+    """Adjusted Rand index between the label maps of two seeds, all voxels together."""
+    pairs = [(a[a > 0], b[b > 0]) for a, b in zip(one, two, strict=True)]
+    return float(adjusted_rand_score(*(np.concatenate(part) for part in zip(*pairs, strict=True))))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--study", type=Path)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
-    parser.add_argument("--methods", nargs="+", default=["joint", "kmeans", "dcn"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--methods", nargs="+", default=["joint", "kmeans", "dcn", *PEERS])
     parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--peer-steps", type=int, default=600)
     parser.add_argument("--places", type=int, default=24_000)
-    parser.add_argument("--scans", type=int, default=12, help="scans in all")
+    parser.add_argument("--scans", type=int, default=11, help="scans in all")
     parser.add_argument("--fit", type=int, default=8, help="scans to fit on; the rest is judged")
     parser.add_argument("--side", type=int, default=96, help="in-plane voxels of a phantom")
-    parser.add_argument("--standardise", nargs="+", default=["auto"])
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
-    tables = []
-    for seed, standardise in itertools.product(arguments.seeds, arguments.standardise):
-        if arguments.study is None:
-            scans, truths = phantom_scans(seed, arguments.scans, arguments.side)
+    parser.add_argument("--no-second", action="store_true", help="no second fit of the phantoms")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
+    a = parser.parse_args()
+    name = "phantoms" if a.study is None else "simulator"
+    kept: dict[int, dict[str, list[np.ndarray]]] = {}
+    for seed in a.seeds:
+        if a.study is None:
+            scans, truths = phantom_scans(seed, a.scans, a.side)
             n_types = len(TYPES)
-        else:
-            scans, truths, n_types = study_scans(arguments.study, arguments.scans)
-        table = judge(
-            scans, truths, arguments.methods, n_fit=arguments.fit, n_types=n_types, seed=seed,
-            steps=arguments.steps, places=arguments.places, standardise=standardise,
+        elif seed == a.seeds[0]:
+            scans, truths, n_types = study_scans(a.study, a.scans)
+        size = {
+            "n_fit": a.fit, "n_types": n_types, "steps": a.steps, "peer_steps": a.peer_steps,
+            "places": a.places,
+        }  # fmt: skip
+        table, maps = judge(scans, truths, a.methods, seed=seed, **size)
+        again = dict[str, float]()
+        if a.study is not None:
+            for method, before in itertools.product(maps, kept.values()):
+                again.setdefault(method, 0.0)
+                again[method] += agreement(before[method], maps[method]) / len(kept)
+            kept[seed] = maps
+        elif not a.no_second and "joint" in a.methods:
+            _, second = judge(scans, truths, ["joint"], seed=seed + 100, **size)
+            again["joint"] = agreement(maps["joint"], second["joint"])
+        table = table.assign(
+            data=name, seed_to_seed=table["method"].map(again), steps=a.steps,
+            peer_steps=a.peer_steps, places=a.places, n_fit=a.fit,
         )  # fmt: skip
-        tables.append(table.assign(standardise=standardise))
-    table = pd.concat(tables, ignore_index=True)
-    numbers = table.select_dtypes("number").columns.drop("seed")
-    print(table.groupby(["method", "standardise"])[list(numbers)].mean().round(3).to_string())
-    if arguments.out is not None:
-        table.to_csv(arguments.out, index=False)
+        if a.out.exists():
+            table = pd.concat([pd.read_csv(a.out), table], ignore_index=True)
+        table.to_csv(a.out, index=False, float_format="%.4g")
+    columns = ["ari", "ari_interior", "nmi", "signature_error", "seed_to_seed"]
+    columns += ["fit_cpu_s", "label_cpu_s"]
+    print(table.groupby(["data", "method"])[columns].mean().round(3).to_string())
 
 
 if __name__ == "__main__":

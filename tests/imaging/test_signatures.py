@@ -1,5 +1,9 @@
 """Signature records: proportions of regions, whole files or none, nothing done twice."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nibabel as nib
@@ -7,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from livertrack.errors import ImageError
-from livertrack.imaging import fit_vocabulary, image_pairs, signatures
+from livertrack.errors import ImageError, UsageError
+from livertrack.imaging import Vocabulary, fit_vocabulary, image_pairs, signatures
 from livertrack.imaging.regions import capsule_shells
 from livertrack.imaging.scan import Source
 from livertrack.imaging.signatures import map_names
@@ -126,3 +130,71 @@ def test_shells_have_equal_volumes_and_the_first_is_the_capsule():
     assert shells[20, 20, 20] == 3
     assert shells[20, 20, 2] == 1
     assert (capsule_shells(ball, (1.0, 1.0, 1.0), 0) == 0).all()
+
+
+def test_unknown_tissue_is_counted_and_left_out_where_asked(study, vocabulary, tmp_path):
+    image = nib.load(study["IMAGE"].iloc[0])
+    values = np.asarray(image.dataobj).copy()
+    values[6:14, 6:16, 3:9] *= 9
+    nib.save(nib.Nifti1Image(values, image.affine), study["IMAGE"].iloc[0])
+    kept = signatures(study, vocabulary, out=tmp_path / "kept", **LABELS)
+    left = signatures(study, vocabulary, out=tmp_path / "left", unknown="exclude", **LABELS)
+    share = kept.scans["UNKNOWN"]
+    assert share.iloc[0] > 0.2
+    assert share.iloc[1:].max() < 0.02
+    pd.testing.assert_series_equal(share, left.scans["UNKNOWN"])
+    for result, part in ((kept, 1.0), (left, 1 - share.iloc[0])):
+        first = result.records.query("USUBJID == 'A-0' and AVISIT == 'Baseline' and REGION == ''")
+        assert first["AVAL"].sum() == pytest.approx(1)
+        assert (first["NVOX"] == round(part * kept.scans["NVOX"].iloc[0])).all()
+    with pytest.raises(UsageError, match="unknown"):
+        signatures(study, vocabulary, unknown="drop", **LABELS)
+
+
+@pytest.mark.parametrize("after", [0, 2, 3])
+def test_an_interrupted_run_is_resumed_with_the_same_result_and_nothing_done_twice(
+    study, vocabulary, tmp_path, monkeypatch, after
+):
+    whole = signatures(study, vocabulary, out=tmp_path / "whole", **LABELS)
+    original, calls = Vocabulary.label_scan, []
+
+    def stops(self, scan, **options):
+        if len(calls) == after:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return original(self, scan, **options)
+
+    monkeypatch.setattr(Vocabulary, "label_scan", stops)
+    with pytest.raises(KeyboardInterrupt):
+        signatures(study, vocabulary, out=tmp_path / "cut", **LABELS)
+    monkeypatch.setattr(Vocabulary, "label_scan", original)
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "cut" / "maps").glob("*")}
+    again = signatures(study, vocabulary, out=tmp_path / "cut", **LABELS)
+    assert again.n_reused == after
+    assert all(path.stat().st_mtime_ns == when for path, when in done.items())
+    pd.testing.assert_frame_equal(whole.records, again.records)
+    pd.testing.assert_frame_equal(whole.scans, again.scans)
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_resumed_with_the_same_files(study, vocabulary, tmp_path):
+    study.to_csv(tmp_path / "images.csv", index=False)
+    vocabulary.save(tmp_path / "v.safetensors")
+    code = (
+        "import pandas as pd; from livertrack.imaging import Vocabulary, signatures;"
+        f"signatures(pd.read_csv(r'{tmp_path / 'images.csv'}'), "
+        f"Vocabulary.load(r'{tmp_path / 'v.safetensors'}'), out=r'{tmp_path / 'killed'}', "
+        "liver_label=5, reference_label=1)"
+    )
+    maps = tmp_path / "killed" / "maps"
+    with subprocess.Popen([sys.executable, "-c", code]) as running:
+        while running.poll() is None and len(list(maps.glob("sub-*.json"))) < 2:
+            time.sleep(0.001)
+        running.send_signal(signal.SIGKILL)
+    done = {path: path.stat().st_mtime_ns for path in maps.glob("sub-*.json")}
+    again = signatures(study, vocabulary, out=tmp_path / "killed", **LABELS)
+    signatures(study, vocabulary, out=tmp_path / "whole", **LABELS)
+    assert again.n_reused >= 2
+    assert all(path.stat().st_mtime_ns == when for path, when in done.items())
+    for path in (tmp_path / "whole" / "maps").iterdir():
+        assert path.read_bytes() == (maps / path.name).read_bytes()
