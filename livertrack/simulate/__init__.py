@@ -1,5 +1,6 @@
 """Trials with a known truth: images, biopsies, labs and events."""
 
+from livertrack.simulate.baseline import TextureImage, simulate_baseline, simulate_textures
 from livertrack.simulate.clinic import ClinicSettings
 from livertrack.simulate.physics import Protocol
 from livertrack.simulate.scan import SEQUENCES, SimulatedScan, simulate_scan
@@ -16,9 +17,12 @@ __all__ = [
     "SimulatedScan",
     "SimulatedSubject",
     "SimulatedTrial",
+    "TextureImage",
     "Truth",
     "load_truth",
+    "simulate_baseline",
     "simulate_scan",
     "simulate_subject",
+    "simulate_textures",
     "simulate_trial",
 ]
