@@ -22,6 +22,7 @@ from livertrack.figures.lines import (
 )
 from livertrack.figures.noise import real_change_panels
 from livertrack.figures.pathways import alluvial, pathway_matrix
+from livertrack.figures.power import power_curves, separation_curves
 from livertrack.figures.prediction import (
     calibration_plot,
     confusion_matrices,
@@ -72,12 +73,14 @@ __all__ = [
     "odds_forest",
     "pathway_matrix",
     "plot_result",
+    "power_curves",
     "prediction_panels",
     "rater_heat_map",
     "real_change_panels",
     "replication_forest",
     "roc_curves",
     "save_figure",
+    "separation_curves",
     "shift_heat_map",
     "signature_trajectories",
     "subgroup_lines",

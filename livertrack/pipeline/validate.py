@@ -20,6 +20,8 @@ from livertrack.validation import (
     operating_characteristics,
     reference_table,
     released_characteristics,
+    released_power,
+    released_separation,
 )
 from livertrack.validation.characteristics import OPENING
 
@@ -71,12 +73,13 @@ def validate(
     out : path, optional
         Folder for ``validation.json``, ``reference_numbers.csv``,
         ``operating_characteristics.csv`` (of the release; ``simulated_now.csv`` of this run, both
-        also as parquet) and the report ``validation.html``.
+        also as parquet), ``pathways_power.csv, signature_separation.csv`` (of the release) and
+        the report ``validation.html``.
     simulate : bool
         Repeat the simulations, with the seed of the release.
     quick : bool
         Of every simulation only the first trials, compared one by one with the release.
-    formats : sequence of {"html", "pdf"}
+    formats : sequence of {"html", "pdf", "docx"}
     renderer : {"auto", "embedded", "quarto"}
     workers : int
         Processes of the simulations; the numbers do not depend on it.
@@ -108,6 +111,7 @@ def _write(found: Qualification, out: Path) -> None:
     frames = {
         "reference_numbers": found.numbers, "operating_characteristics": found.characteristics,
         "simulated_now": found.measured, "simulations_compared": found.comparison,
+        "pathways_power": released_power(), "signature_separation": released_separation(),
     }  # fmt: skip
     for name, frame in frames.items():
         for suffix in ("csv", "parquet"):

@@ -21,7 +21,8 @@ def open_qualification(folder: str | Path) -> tuple[Page, dict[str, Any]]:
     page : Page
     facts : dict
         ``numbers, characteristics, measured, comparison`` (frames; the last two None unless the
-        simulations were repeated) and ``version, versions, machine, passed``.
+        simulations were repeated), ``power, separation`` (frames of the release's curves) and
+        ``version, versions, machine, passed``.
 
     Raises
     ------
@@ -37,6 +38,7 @@ def open_qualification(folder: str | Path) -> tuple[Page, dict[str, Any]]:
     for key, name in (
         ("numbers", "reference_numbers"), ("characteristics", "operating_characteristics"),
         ("measured", "simulated_now"), ("comparison", "simulations_compared"),
+        ("power", "pathways_power"), ("separation", "signature_separation"),
     ):  # fmt: skip
         path = folder / f"{name}.parquet"
         facts[key] = pd.read_parquet(path) if path.is_file() else None

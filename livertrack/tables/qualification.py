@@ -101,6 +101,70 @@ def characteristics_table(characteristics: pd.DataFrame, family: str) -> Table:
     )
 
 
+def power_table(power: pd.DataFrame) -> Table:
+    """Power of the tests of change pathways, by effect and subjects per arm."""
+    columns = ("global_sum", "global_maximum", "any_flow", "any_net", "largest_flow",
+               "planted_in_first_five")  # fmt: skip
+    groups = [
+        (
+            f"Effect {number(effect, 2)}" + (": error rates" if effect == 0 else ""),
+            [
+                Row(f"{record['n_per_arm']} per arm",
+                    tuple(percent(record[column], 0) for column in columns))
+                for record in part.to_dict("records")
+            ],
+        )
+        for effect, part in power.groupby("effect")
+    ]  # fmt: skip
+    trials = sorted(set(power["trials"]))
+    return Table(
+        title="Power of the tests of change pathways",
+        stub="Subjects",
+        headers=("Global, sum", "Global, maximum", "Any flow", "Any net change",
+                 "Largest true flow", "Planted among first five"),
+        rows=grouped(groups),
+        footnotes=(
+            f"Percent of {_few(trials)} simulated trials per row with p at most 5 % (flows and "
+            "net changes: step-down max-T); last column: mean share.",
+        ),
+        empty="No power was simulated.",
+    )  # fmt: skip
+
+
+def separation_table(separation: pd.DataFrame) -> Table:
+    """How the signature separates the arms beside other measures, by effect."""
+    groups = [
+        (
+            f"Effect {number(effect, 2)}",
+            [
+                Row(
+                    f"against {record['measure']}",
+                    (
+                        number(record["auc_signature"], 2), number(record["auc_measure"], 2),
+                        number(record["auc_difference"], 2), percent(record["better"], 0),
+                        percent(record["worse"], 0), percent(record["coverage"], 0),
+                    ),
+                )
+                for record in part.to_dict("records")
+            ],
+        )
+        for effect, part in separation.groupby("effect")
+    ]  # fmt: skip
+    sizes = ", ".join(str(size) for size in sorted(set(separation["n_per_arm"])))
+    return Table(
+        title="Separation by the cross-fitted signature score and by other measures",
+        stub="Measure",
+        headers=("AUC, signature", "AUC, measure", "Difference", "Better", "Worse", "Coverage"),
+        rows=grouped(groups),
+        footnotes=(
+            f"Means over {_few(sorted(set(separation['trials'])))} simulated trials of {sizes} "
+            "subjects per arm. Better, worse: the paired 95 % interval of the difference lies "
+            "above or below zero. Coverage: it holds the mean difference of all trials.",
+        ),
+        empty="No separation was simulated.",
+    )
+
+
 def rerun_table(comparison: pd.DataFrame) -> Table:
     """Simulations made now beside those of the release, where they are not the same."""
     other = comparison[~comparison["same_trials"] | ~comparison["passed"]]
@@ -201,6 +265,11 @@ def _small(value: float) -> str:
     if power >= -3:
         return number(value, max(0, 1 - power))
     return f"{number(value / 10.0**power, 1)}e{power}".replace("e-", "e−")
+
+
+def _few(counts: list[int]) -> str:
+    """Write a number, or a range of numbers."""
+    return "no" if not counts else " to ".join(integer(n) for n in sorted({counts[0], counts[-1]}))
 
 
 def _capital(text: str) -> str:

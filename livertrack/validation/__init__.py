@@ -5,6 +5,7 @@ from livertrack.validation.characteristics import (
     operating_characteristics,
     released_characteristics,
 )
+from livertrack.validation.curves import released_power, released_separation
 from livertrack.validation.references import reference_table
 
 __all__ = [
@@ -12,4 +13,6 @@ __all__ = [
     "operating_characteristics",
     "reference_table",
     "released_characteristics",
+    "released_power",
+    "released_separation",
 ]

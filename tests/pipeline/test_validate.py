@@ -34,6 +34,17 @@ def test_the_page_shows_every_number_and_every_claim(folder: Path) -> None:
     assert "✗" not in text
 
 
+def test_the_page_shows_the_curves_of_the_release(folder: Path) -> None:
+    text = html.unescape((folder / "validation.html").read_text()).replace("\xa0", " ")
+    power = pd.read_csv(folder / "pathways_power.csv")
+    page, found = open_qualification(folder)
+    pd.testing.assert_frame_equal(found["power"], power)
+    assert "Power of the tests of change pathways" in text
+    assert "Separation by the cross-fitted signature score and by other measures" in text
+    for name in ("power", "separation"):
+        assert (page.run.out / "figures" / f"{name}.svg").is_file()
+
+
 def test_files_of_a_qualification_hold_what_the_page_shows(folder: Path) -> None:
     facts = json.loads((folder / "validation.json").read_text())
     assert facts["passed"] is True
