@@ -34,6 +34,11 @@ _WAYS = {
     "rigid": "aligned rigidly on the liver", "deformable": "aligned by a deformation of the liver",
     "none": "not aligned: pathways are the least change that explains both signatures",
 }  # fmt: skip
+_SOFT = (
+    " They are counted from the probabilities of the types: of a voxel only what both visits' "
+    "probabilities cannot have in common counts as change. Maps of change show the most probable "
+    "types."
+)
 
 
 def methods_paragraphs(plan: Mapping[str, Any]) -> list[str]:
@@ -73,6 +78,11 @@ def _imaging(settings: Mapping[str, Any]) -> str:
         "type. Scans with fewer than "
         f"{settings.get('min_voxels', 0)} liver voxels are not analysed. For pathways, visits "
         f"were {_WAYS.get(settings.get('correspondence', ''), 'aligned')}."
+        + (
+            _SOFT
+            if settings.get("soft_labels") and settings.get("correspondence") != "none"
+            else ""
+        )
     )
 
 

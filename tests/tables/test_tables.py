@@ -162,3 +162,14 @@ def test_a_row_of_the_wrong_width_is_an_error() -> None:
         tables.Table(title="t", stub="s", headers=("a",), rows=(tables.Row("r", ("1", "2")),))
     with pytest.raises(UsageError, match="spanners"):
         tables.Table(title="t", stub="s", headers=("a",), spanners=(("x", 2),))
+
+
+def test_methods_say_how_pathways_are_counted():
+    imaging = {"sequences": ["IP"], "n_types": 4, "correspondence": "rigid", "soft_labels": True}
+    plan = {"data": {"arms": ["A", "B"], "reference": "A", "visits": ["V0", "V1"],
+                     "baseline": "V0"}, "imaging": imaging}  # fmt: skip
+    said = "counted from the probabilities of the types"
+    assert said in " ".join(tables.methods_paragraphs(plan))
+    for other in ({"soft_labels": False}, {"correspondence": "none"}):
+        changed = {**plan, "imaging": {**imaging, **other}}
+        assert said not in " ".join(tables.methods_paragraphs(changed))
