@@ -2,6 +2,11 @@
 
 from livertrack.simulate.baseline import TextureImage, simulate_baseline, simulate_textures
 from livertrack.simulate.clinic import ClinicSettings
+from livertrack.simulate.elastography import (
+    Elastogram,
+    simulate_elastogram,
+    simulate_elastograms,
+)
 from livertrack.simulate.physics import Protocol
 from livertrack.simulate.scan import SEQUENCES, SimulatedScan, simulate_scan
 from livertrack.simulate.scanner import ScanSettings
@@ -12,6 +17,7 @@ from livertrack.simulate.truth import Truth, load_truth
 __all__ = [
     "SEQUENCES",
     "ClinicSettings",
+    "Elastogram",
     "Protocol",
     "ScanSettings",
     "SimulatedScan",
@@ -21,6 +27,8 @@ __all__ = [
     "Truth",
     "load_truth",
     "simulate_baseline",
+    "simulate_elastogram",
+    "simulate_elastograms",
     "simulate_scan",
     "simulate_subject",
     "simulate_textures",

@@ -249,7 +249,7 @@ def test_a_trial_of_the_published_size_puts_the_markers_ahead_of_age():
     )  # fmt: skip
     features = [c for c in data if c.startswith("F")]
     result = lt.prognosis(
-        data, horizons=[2, 4], n_repeats=5, n_boot=1000, seed=4, n_perm=39,
+        data, horizons=[2, 4], n_repeats=3, n_boot=1000, seed=4,
         models={
             "cox": lt.RidgeCox(features, n_features=(3, 10, 0)),
             "forest": lt.SurvivalForest(features),
@@ -260,4 +260,3 @@ def test_a_trial_of_the_published_size_puts_the_markers_ahead_of_age():
     pairs = result.comparison[result.comparison["metric"].eq("uno_c")].set_index("model_1")
     assert pairs.loc["forest", "conf_low"] > 0
     assert pairs[pairs["model_2"].eq("age")].loc["cox", "conf_low"] > 0
-    assert value(result, "cox", "harrell_c", column="p_value") <= 0.025
