@@ -78,7 +78,7 @@ def table_of(records: pd.DataFrame, name: str, *, raters: bool) -> pd.DataFrame:
         row = {"data": name, "type": parameter, "mean": part["AVAL"].mean()}
         if raters:
             forms = lt.icc(part, rater="AVISIT").table.set_index("form")
-            one = forms.loc[next(form for form in forms.index if str(form).startswith("ICC(2,1"))]
+            one = forms.loc["ICC2"]
             row |= {"icc": one["estimate"], "icc_low": one["conf_low"]}
             row["icc_high"] = one["conf_high"]
         row["within_sd"] = spread.loc[parameter, "within_sd"]
