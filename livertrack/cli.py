@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--top", type=int, help="take this many flows, significant or not")
     sub.add_argument("--arm", nargs="*", default=[], metavar="FIRST=SECOND",
                      help="arms whose names differ")  # fmt: skip
-    sub.add_argument("--format", nargs="*", choices=["html", "pdf"], default=["html"])
+    sub.add_argument("--format", nargs="*", choices=["html", "pdf", "docx"], default=["html"])
     sub.add_argument("--json", action="store_true")
 
     sub = add("rerun", _rerun, "run again from a manifest and compare")
@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _report_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--format", nargs="*", choices=["html", "pdf"], default=["html"])
+    sub.add_argument("--format", nargs="*", choices=["html", "pdf", "docx"], default=["html"])
     sub.add_argument("--renderer", choices=["auto", "embedded", "quarto"], default="auto")
 
 

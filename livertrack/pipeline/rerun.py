@@ -160,4 +160,4 @@ def _other_versions(recorded: dict[str, str]) -> list[str]:
 
 
 def _formats(outputs: dict[str, str]) -> tuple[str, ...]:
-    return tuple(suffix for suffix in ("html", "pdf") if f"report.{suffix}" in outputs)
+    return tuple(suffix for suffix in ("html", "pdf", "docx") if f"report.{suffix}" in outputs)

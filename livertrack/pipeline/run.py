@@ -71,7 +71,7 @@ def run_study(
     out : path
         Folder of the run; a folder with a finished or interrupted run of the same study is
         continued, finished work whose inputs are unchanged is kept.
-    formats : sequence of {"html", "pdf"}
+    formats : sequence of {"html", "pdf", "docx"}
         Formats of the report; empty for none.
     renderer : {"auto", "embedded", "quarto"}
         ``embedded`` needs no program; ``auto`` takes it, and the Quarto program only where the

@@ -44,7 +44,7 @@ def render_report(
         Folder of a run; the pages (``report.html``, ...), ``tables/`` and ``figures/`` land there.
     source : str
         Name of a report of the package, or a path to a .qmd with the parameter ``run``.
-    formats : sequence of {"html", "pdf"}
+    formats : sequence of {"html", "pdf", "docx"}
     renderer : {"auto", "embedded", "quarto"}
         See `render`.
 

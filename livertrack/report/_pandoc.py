@@ -1,8 +1,9 @@
-"""Markdown -> self-contained HTML, and PDF through typst."""
+"""Markdown -> self-contained HTML, PDF through typst, and a Word document."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from livertrack.errors import MissingToolError
 from livertrack.report._errors import ReportError
+from livertrack.report._word import reference_document
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 _META = (
@@ -52,6 +54,17 @@ def to_pdf(markdown: str, header: Mapping[str, Any], *, folder: Path) -> bytes:
     return bytes(pages)
 
 
+def to_docx(markdown: str, header: Mapping[str, Any], *, folder: Path) -> bytes:
+    """Write a Word document with real headings, captions and tables; no date inside."""
+    reference = folder / "_reference.docx"
+    reference.write_bytes(reference_document(_program()))
+    arguments = ["--to=docx", "--output=-", f"--reference-doc={reference}"]
+    try:
+        return _pandoc(markdown, header, arguments, folder=folder, variables={})
+    finally:
+        reference.unlink()
+
+
 def _pandoc(
     markdown: str,
     header: Mapping[str, Any],
@@ -60,11 +73,7 @@ def _pandoc(
     folder: Path,
     variables: Mapping[str, str],
 ) -> bytes:
-    try:
-        import pypandoc
-    except ImportError as error:
-        msg = "rendering needs pandoc: pip install 'livertrack[report]'"
-        raise MissingToolError(msg) from error
+    program = _program()
     meta = {key: _plain(header[key]) for key in _META if header.get(key) is not None}
     defaults: dict[str, Any] = {
         "from": "markdown",
@@ -89,10 +98,11 @@ def _pandoc(
     settings.write_text(json.dumps(defaults), encoding="utf-8")
     try:
         done = subprocess.run(
-            [pypandoc.get_pandoc_path(), f"--defaults={settings}", *arguments],
+            [program, f"--defaults={settings}", *arguments],
             input=markdown.encode(),
             capture_output=True,
             cwd=folder,
+            env={**os.environ, "SOURCE_DATE_EPOCH": "315619200"},  # the first day zip files know
             check=False,
         )
     finally:
@@ -100,6 +110,15 @@ def _pandoc(
     if done.returncode != 0:
         raise ReportError(_reason(done.stderr.decode(errors="replace")))
     return done.stdout
+
+
+def _program() -> str:
+    try:
+        import pypandoc
+    except ImportError as error:
+        msg = "rendering needs pandoc: pip install 'livertrack[report]'"
+        raise MissingToolError(msg) from error
+    return str(pypandoc.get_pandoc_path())
 
 
 def _file(path: Path) -> str:

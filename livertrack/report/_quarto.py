@@ -12,7 +12,9 @@ from pathlib import Path
 from livertrack.errors import MissingToolError
 from livertrack.report._errors import ReportError
 
-_TARGETS = {"html": ("livertrack-html", "html"), "pdf": ("livertrack-typst", "typst")}
+_TARGETS = {
+    "html": ("livertrack-html", "html"), "pdf": ("livertrack-typst", "typst"), "docx": ("docx",),
+}  # fmt: skip
 _UNRESOLVED = re.compile(
     r"Unable to resolve crossref @?([\w-]+)|Citeproc: citation ([\w:-]+) not found"
 )

@@ -41,7 +41,7 @@ HEADER_KEYS = frozenset({
     "execute", "jupyter", "toc", "toc-depth", "toc-title", "number-sections", "link-citations",
     "project",
 })  # fmt: skip
-FORMATS = frozenset({"html", "typst", "pdf", "livertrack-html", "livertrack-typst"})
+FORMATS = frozenset({"html", "typst", "pdf", "docx", "livertrack-html", "livertrack-typst"})
 EXECUTE_KEYS = frozenset({"echo", "warning", "enabled"})
 CELL_OPTIONS = frozenset({
     "label", "echo", "eval", "include", "output", "warning", "tags", "fig-cap", "fig-alt",

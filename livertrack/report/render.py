@@ -15,12 +15,12 @@ from livertrack._files import whole_file
 from livertrack.errors import UsageError
 from livertrack.report._assemble import assemble
 from livertrack.report._execute import run_cells
-from livertrack.report._pandoc import to_html, to_pdf
+from livertrack.report._pandoc import to_docx, to_html, to_pdf
 from livertrack.report._parameters import bind_parameters
 from livertrack.report._quarto import find_quarto, quarto_pages
 from livertrack.report._source import Source, read_source
 
-FORMATS = ("html", "pdf")
+FORMATS = ("html", "pdf", "docx")
 #: folders that cells write beside the report, moved to ``out`` with the pages
 PRODUCTS = ("tables", "figures")
 
@@ -32,7 +32,7 @@ def render(
     *,
     out: str | Path,
     params: Mapping[str, Any] | None = None,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = ("html", "pdf"),
     renderer: Renderer = "auto",
     name: str | None = None,
     header: Mapping[str, str] | None = None,
@@ -50,7 +50,7 @@ def render(
         Folder of the pages. The ``tables`` and ``figures`` that cells wrote land in it too.
     params : mapping
         Values of parameters that the report declares in its cell tagged ``parameters``.
-    formats : sequence of {"html", "pdf"}
+    formats : sequence of {"html", "pdf", "docx"}
     renderer : {"auto", "embedded", "quarto"}
         "auto" is the embedded renderer where its libraries are installed, else Quarto: the
         pages of a run do not depend on a program that happens to be installed.
@@ -125,7 +125,7 @@ def _embedded(
 ) -> dict[str, bytes]:
     outputs = run_cells(report, assignments, folder=work)
     markdown = assemble(report, outputs, folder=work)
-    convert = {"html": to_html, "pdf": to_pdf}
+    convert = {"html": to_html, "pdf": to_pdf, "docx": to_docx}
     return {wanted: convert[wanted](markdown, report.header, folder=work) for wanted in formats}
 
 

@@ -71,7 +71,7 @@ def test_what_lies_outside_the_subset_is_an_error(name: str, tmp_path: Path) -> 
         ("params:\n  x: 1", "ignored by Quarto's Jupyter engine"),
         ("titel: x", "did you mean 'title'"),
         ("date: today", "changes with every render"),
-        ("format: docx", "docx"),
+        ("format: revealjs", "revealjs"),
         ("execute:\n  cache: true", "cache"),
         ("title: [", "not valid YAML"),
     ],

@@ -3,6 +3,7 @@
 -- into tables of the page, and draws callouts. Every unresolved reference is an error.
 
 local html = FORMAT:match("html") ~= nil
+local word = FORMAT:match("docx") ~= nil
 local nbsp = "\u{00a0}"
 local words = { fig = "Figure", tbl = "Table", sec = "Section" }
 local counts = { fig = 0, tbl = 0 }
@@ -44,7 +45,14 @@ local function describe_images(element)
       if alt then
         image.caption = pandoc.Inlines(alt)
       end
-      if not html then
+      if word then -- Word shows the drawing beside it without a converter
+        local drawing = image.src:gsub("%.svg$", ".png")
+        local file = io.open(drawing)
+        if file then
+          file:close()
+          image.src = drawing
+        end
+      elseif not html then
         image.attributes["alt"] = pandoc.utils.stringify(image.caption)
       end
       return image
@@ -69,6 +77,42 @@ local function scrollable(block, label)
   return pandoc.Div({ block }, pandoc.Attr("", { "table-scroll" }, { { "tabindex", "0" }, { "role", "region" }, { "aria-label", label } }))
 end
 
+-- Word shares a page evenly among columns; here each gets what its longest cell needs
+local function fit_columns(tbl)
+  local needs = {}
+  local function measure(rows, header)
+    for _, row in ipairs(rows) do
+      local column = 1
+      for _, cell in ipairs(row.cells) do
+        if cell.col_span == 1 then
+          local text = pandoc.utils.stringify(cell.contents)
+          local length = utf8.len(text) or #text
+          if header then -- a heading may break between words
+            length = 0
+            for part in text:gmatch("%S+") do
+              length = math.max(length, utf8.len(part) or #part)
+            end
+          end
+          needs[column] = math.max(needs[column] or 7, math.min(length + 3, 36))
+        end
+        column = column + cell.col_span
+      end
+    end
+  end
+  measure(tbl.head.rows, true)
+  for _, body in ipairs(tbl.bodies) do
+    measure(body.body, false)
+  end
+  local total = 0
+  for column = 1, #tbl.colspecs do
+    total = total + (needs[column] or 7)
+  end
+  for column = 1, #tbl.colspecs do
+    tbl.colspecs[column] = { tbl.colspecs[column][1], (needs[column] or 7) / total }
+  end
+  return tbl
+end
+
 local function number_table(div)
   local blocks = div.content
   local last = blocks[#blocks]
@@ -84,6 +128,9 @@ local function number_table(div)
       if not found then
         found = true
         tbl.caption = { long = pandoc.Blocks({ pandoc.Plain(caption) }) }
+      end
+      if word then
+        return fit_columns(tbl), false
       end
       return scrollable(tbl, label), false
     end,
@@ -155,6 +202,9 @@ local function callout(div)
       if html then
         return pandoc.Div(inner, pandoc.Attr(div.identifier, { "callout", "callout-" .. kind }, { { "role", "note" } }))
       end
+      if word then
+        return pandoc.Div(inner, pandoc.Attr("", {}, { ["custom-style"] = "Callout" }))
+      end
       inner:insert(1, pandoc.RawBlock("typst", "#callout(\"" .. kind .. "\")["))
       inner:insert(pandoc.RawBlock("typst", "]"))
       return inner
@@ -163,7 +213,9 @@ local function callout(div)
 end
 
 local function notes(div)
-  if not html and div.classes:includes("notes") then
+  if word and div.classes:includes("notes") then
+    return pandoc.Div(div.content, pandoc.Attr("", {}, { ["custom-style"] = "Notes" }))
+  elseif not html and div.classes:includes("notes") then
     local blocks = pandoc.Blocks({ pandoc.RawBlock("typst", "#notes[") })
     blocks:extend(div.content)
     blocks:insert(pandoc.RawBlock("typst", "]"))
@@ -175,7 +227,10 @@ local function visible(div)
   local wanted = div.attributes["when-format"]
   local unwanted = div.attributes["unless-format"]
   local function is(name)
-    return (html and name == "html") or (not html and (name == "typst" or name == "pdf"))
+    if html or word then
+      return name == (html and "html" or "docx")
+    end
+    return name == "typst" or name == "pdf"
   end
   local hidden = div.classes:includes("content-hidden")
   if not hidden and not div.classes:includes("content-visible") then
