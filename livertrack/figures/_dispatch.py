@@ -20,7 +20,8 @@ from livertrack.figures.incidence import incidence_curves, mean_event_curves
 from livertrack.figures.lines import composition_lines, max_t_lines, odds_forest, subgroup_lines
 from livertrack.figures.noise import real_change_panels
 from livertrack.figures.pathways import pathway_matrix
-from livertrack.figures.prediction import prediction_panels
+from livertrack.figures.prediction import cross_validation_panels, prediction_panels
+from livertrack.figures.prognosis import importance_bars, prognosis_panels
 from livertrack.figures.replication import replication_forest
 from livertrack.figures.shift import rater_heat_map, shift_heat_map
 from livertrack.figures.signatures import signature_trajectories
@@ -98,6 +99,9 @@ _FIGURES: dict[str, Callable[..., Any]] = {
     "tipping_point": tipping_point_plot,
     "bland_altman": bland_altman_plot,
     "biopsy_prediction": prediction_panels,
+    "cross_validate": cross_validation_panels,
+    "permutation_importance": importance_bars,
+    "prognosis": prognosis_panels,
     "compare_separation": lambda result, **options: comparison_panels([result], **options),
     "max_t": max_t_lines,
     "graphical_test": hypothesis_graph,

@@ -42,6 +42,35 @@ def prediction_panels(result: Any, *, labels: Mapping[str, str] | None = None) -
 
 
 @styled
+def cross_validation_panels(result: Any) -> Any:
+    """ROC curves (binary outcomes) beside calibration, by subject, of a `cross_validate` result.
+
+    Returns
+    -------
+    ndarray of Axes
+    """
+    curves, bins = (
+        _by_subject(frame_of(result, name, (*columns, "level")))
+        for name, columns in (("roc", _ROC), ("calibration", _CALIBRATION))
+    )
+    both = len(curves) > 0
+    _, axes = plt.subplots(1, 2 if both else 1, figsize=(7.2 if both else 4.6, 4.3), squeeze=False)
+    if both:
+        _roc(axes[0, 0], curves, {})
+    binary = str(result.settings.get("task", "binary")) == "binary"
+    _calibrated(axes[0, -1], bins, binary=binary)
+    return axes[0]
+
+
+def _by_subject(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the subject level, with models in the place of feature sets."""
+    if "model" in frame.columns:
+        frame = frame.drop(columns="feature_set", errors="ignore")
+        frame = frame.rename(columns={"model": "feature_set"})
+    return frame[frame["level"].eq("subject")]
+
+
+@styled
 def roc_curves(
     result: Any, *, labels: Mapping[str, str] | None = None, ax: Axes | None = None
 ) -> Axes:
@@ -76,10 +105,13 @@ def calibration_plot(result: Any, *, ax: Axes | None = None) -> Axes:
 
 def _calibration(ax: Axes, result: Any) -> Axes:
     bins = frame_of(result, "calibration", _CALIBRATION)
+    return _calibrated(ax, bins, binary=str(result.settings.get("task", "binary")) == "binary")
+
+
+def _calibrated(ax: Axes, bins: pd.DataFrame, *, binary: bool) -> Axes:
     if bins.empty:
         return empty_axes(ax, "No calibration: too few subjects")
     numbers = bins[["predicted", "observed", "conf_low", "conf_high"]].to_numpy(float)
-    binary = str(result.settings.get("task", "binary")) == "binary"
     low, high = (0.0, 1.0) if binary else (float(np.nanmin(numbers)), float(np.nanmax(numbers)))
     ax.plot([low, high], [low, high], color=SOFT, linewidth=0.8)
     for place, name in enumerate(order_of([*bins["feature_set"]])):

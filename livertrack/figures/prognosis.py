@@ -1,0 +1,102 @@
+"""Prognosis of events: calibration at a horizon, risk groups; importance of features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from livertrack._views import frame_of, order_of
+from livertrack.figures._palette import SOFT, arm_style
+from livertrack.figures._style import empty_axes, one_axes, styled
+
+_CALIBRATION = ("model", "horizon", "predicted", "observed", "conf_low", "conf_high")
+_CURVES = ("model", "group", "time", "estimate")
+
+
+@styled
+def prognosis_panels(result: Any, *, model: str | None = None) -> Any:
+    """Calibration at the last horizon beside the risk groups of one model.
+
+    Parameters
+    ----------
+    result : Prognosis or StoredResult
+    model : str, optional
+        Model whose groups are drawn; the first where None.
+
+    Returns
+    -------
+    ndarray of Axes
+    """
+    _, axes = plt.subplots(1, 2, figsize=(7.2, 4.3))
+    _calibration(axes[0], result)
+    _groups(axes[1], result, model)
+    return axes
+
+
+@styled
+def importance_bars(result: Any, *, most: int = 12, ax: Axes | None = None) -> Axes:
+    """Metric lost without each feature, with its interval, the most important on top."""
+    ax = one_axes(ax, (5.2, 3.6))
+    columns = ("feature", "metric", "estimate", "conf_low", "conf_high")
+    table = frame_of(result, "table", columns).head(most)
+    if table.empty:
+        return empty_axes(ax)
+    style = arm_style(1)
+    places = range(len(table), 0, -1)
+    ax.axvline(0, color=SOFT, linewidth=0.8)
+    ax.hlines(places, table["conf_low"], table["conf_high"], color=style.colour, linewidth=1.2)
+    ax.plot(table["estimate"], places, color=style.colour, marker="o", linestyle="none")
+    name = {"auc": "AUC", "concordance": "concordance", "r2": "R²"}[str(table["metric"].iloc[0])]
+    ax.set_yticks(list(places), [str(f) for f in table["feature"]])
+    ax.set(xlabel=f"{name} lost when the feature is exchanged", ylim=(0.4, len(table) + 0.6))
+    return ax
+
+
+def _calibration(ax: Axes, result: Any) -> None:
+    bins = frame_of(result, "calibration", _CALIBRATION)
+    if bins.empty:
+        empty_axes(ax, "No calibration: too few subjects")
+        return
+    last = float(bins["horizon"].astype(float).max())
+    bins = bins[bins["horizon"].astype(float) == last]
+    ax.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
+    for place, name in enumerate(order_of([*bins["model"]])):
+        rows = bins[bins["model"].astype(str) == name].sort_values("predicted")
+        style = arm_style(place + 1)
+        ax.plot(
+            rows["predicted"], rows["observed"], color=style.colour, linestyle=style.line,
+            marker=style.marker, label=name,
+        )  # fmt: skip
+        ax.vlines(
+            rows["predicted"], rows["conf_low"], rows["conf_high"], color=style.colour,
+            linewidth=0.9,
+        )  # fmt: skip
+    ax.set(
+        xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=f"Calibration at {last:g}",
+        xlabel="Mean risk, out of fold", ylabel="Share with an event (Kaplan-Meier)",
+    )  # fmt: skip
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=3)
+
+
+def _groups(ax: Axes, result: Any, model: str | None) -> None:
+    curves = frame_of(result, "curves", _CURVES)
+    names = order_of([*curves["model"]])
+    if not names:
+        empty_axes(ax, "No risk group has subjects")
+        return
+    chosen = names[0] if model is None else model
+    curves = curves[curves["model"].astype(str) == chosen]
+    for place, group in enumerate(sorted({str(g) for g in curves["group"]})):
+        rows = curves[curves["group"].astype(str) == group].sort_values("time")
+        style = arm_style(place + 1)
+        ax.step(
+            [0.0, *rows["time"].astype(float)], [0.0, *(1 - rows["estimate"].astype(float))],
+            where="post", color=style.colour, linestyle=style.line, label=f"risk {group}",
+        )  # fmt: skip
+    ax.set(
+        ylim=(-0.02, 1.02), xlabel="Time", ylabel="Share with an event",
+        title=f"Risk groups, {chosen}",
+    )  # fmt: skip
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=3)
