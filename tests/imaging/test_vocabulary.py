@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from livertrack.cli import main
 from livertrack.errors import DataError, ImageError, UsageError
 from livertrack.imaging import Scan, Vocabulary, fit_vocabulary, recovery
 from livertrack.imaging._dense import over_voxels
@@ -169,6 +170,14 @@ def test_types_merge_into_nested_groups(quick):
     np.fill_diagonal(close, np.inf)
     pair = sorted(f"TV{number + 1:02d}" for number in np.unravel_index(close.argmin(), (3, 3)))
     assert sorted(table["merged"].iloc[0].split(" with ")) == pair
+
+
+def test_the_command_line_shows_types_and_how_they_merge(quick, tmp_path, capsys):
+    quick.save(tmp_path / "v.safetensors")
+    assert main(["vocabulary", "show", str(tmp_path / "v.safetensors")]) == 0
+    shown = capsys.readouterr().out
+    assert "nearest_type" in shown
+    assert quick.hierarchy["merged"].iloc[0] in shown
 
 
 def test_the_number_of_types_is_chosen_within_the_range(scans):
