@@ -128,7 +128,10 @@ def permutation_importance(
     predicted = np.empty((1 + len(sets) * n_permutations, len(rows.frame)))
     for part, found in zip(splits, Parallel()(jobs), strict=True):
         predicted[:, part.test] = found
-    table = _table(rows.problem, predicted, list(sets), n_permutations, n_boot, conf_level, seed)
+    with threadpool_limits(limits=1):  # the same sums with any number of threads
+        table = _table(
+            rows.problem, predicted, list(sets), n_permutations, n_boot, conf_level, seed
+        )
     best = table.iloc[0]
     level = f"{100 * conf_level:g} %"
     return Importance(

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from livertrack._results import Result
 from livertrack._seeds import generator
@@ -160,9 +161,10 @@ def prognosis(
     fits = _fit_all(cohort, splits, models, times, wanted, n_inner, seed)
     risks = {name: _averaged(folds, splits, tested) for name, folds in fits.items()}
     outcome = _outcome(cohort, tested, wanted)
-    estimates = Estimates(
-        outcome, risks, n_boot, conf_level, generator(seed, "prognosis", "bootstrap")
-    )
+    with threadpool_limits(limits=1):  # the same sums with any number of threads
+        estimates = Estimates(
+            outcome, risks, n_boot, conf_level, generator(seed, "prognosis", "bootstrap")
+        )
     jobs = [
         delayed(_permuted)(cohort, splits, model, times, wanted, n_inner, seed, name, number)
         for name, model in models.items()
