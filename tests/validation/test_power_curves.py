@@ -23,8 +23,8 @@ def test_every_size_and_effect_was_simulated():
     assert set(zip(power["effect"], power["n_per_arm"], strict=True)) == grid
     assert len(power) == len(grid)
     assert set(apart["measure"]) == {"ALT", "PDFF", "STIFF"}
-    assert power["trials"].min() >= 75
-    assert apart["trials"].min() >= 75
+    assert power["trials"].min() >= 125
+    assert apart["trials"].min() >= 125
 
 
 def test_without_effect_every_test_keeps_its_level():
