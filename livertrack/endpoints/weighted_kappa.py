@@ -39,7 +39,7 @@ def weighted_kappa(
     rater_2: str,
     weights: Literal["quadratic", "linear", "none"] = "quadratic",
     levels: Sequence[Any] | None = None,
-    limits: Literal["wald", "fisher"] = "wald",
+    limits: Literal["wald", "jackknife"] = "wald",
     conf_level: float = 0.95,
 ) -> WeightedKappa:
     """Agreement beyond chance on a score such as fibrosis stage.
@@ -55,9 +55,10 @@ def weighted_kappa(
     levels : sequence, optional
         The whole scale in order. By default categories of a categorical column; for whole
         numbers every number from the smallest to the largest seen; else the sorted values.
-    limits : {"wald", "fisher"}
+    limits : {"wald", "jackknife"}
         ``wald``: normal on kappa's own scale, as other programs give, not cut at 1 and too short
-        with few subjects and high kappa. ``fisher``: normal for artanh(kappa), between -1 and 1.
+        with few subjects and high kappa. ``jackknife``: t limits of artanh(kappa) with the
+        jackknife error over subjects, between -1 and 1.
     conf_level : float
         Of the limits.
 
@@ -75,15 +76,15 @@ def weighted_kappa(
     When both raters give everybody the same score kappa does not exist: NaN and a note. With
     perfect agreement the standard error is 0 and the limits are 1.
     Source: Cohen (1968); Fleiss, Cohen and Everitt (1969) for the standard error.
-    Checked against: R vcd 1.4-11 ``Kappa`` (tests/reference/agreement.R); the limits by artanh
-    by hand, and their cover by simulation.
+    Checked against: R vcd 1.4-11 ``Kappa`` (tests/reference/agreement.R); the jackknife
+    by leaving subjects out one by one, and its cover by simulation.
     """
     require_conf_level(conf_level)
     if weights not in ("quadratic", "linear", "none"):
         msg = f"weights is quadratic, linear or none; got {weights!r}"
         raise UsageError(msg)
-    if limits not in ("wald", "fisher"):
-        msg = f"limits is wald or fisher; got {limits!r}"
+    if limits not in ("wald", "jackknife"):
+        msg = f"limits is wald or jackknife; got {limits!r}"
         raise UsageError(msg)
     require_columns(data, [rater_1, rater_2])
     if "USUBJID" in data.columns:
@@ -106,8 +107,8 @@ def weighted_kappa(
     cells = np.zeros((len(scale), len(scale)))
     np.add.at(cells, (i, j), 1)
     numbers = _kappa(cells, weights, conf_level)
-    if limits == "fisher":
-        numbers |= _fisher(numbers, conf_level)
+    if limits == "jackknife":
+        numbers |= _jackknife(cells, weights, numbers["estimate"], conf_level)
     if np.isnan(numbers["estimate"]):
         notes.append("no kappa: both raters gave every subject the same score")
     elif np.isnan([numbers["conf_low"], numbers["p_value"]]).any():
@@ -118,7 +119,7 @@ def weighted_kappa(
             {
                 **numbers, "observed": float(np.trace(cells) / n), "n": n, "weights": weights,
                 "method": "Cohen's kappa, Fleiss-Cohen-Everitt standard error"
-                + (", limits by artanh" if limits == "fisher" else ""),
+                + (", jackknife limits of artanh" if limits == "jackknife" else ""),
             }
         ]
     )  # fmt: skip
@@ -172,12 +173,25 @@ def _kappa(cells: np.ndarray, weights: str, conf_level: float) -> dict[str, floa
     )
 
 
-def _fisher(numbers: dict[str, float], conf_level: float) -> dict[str, float]:
-    """Limits that are symmetric on the scale of artanh; perfect agreement has none but 1."""
-    estimate, error = numbers["estimate"], numbers["std_error"]
-    if not (abs(estimate) < 1 and error > 0):
+def _jackknife(
+    cells: np.ndarray, weights: str, estimate: float, conf_level: float
+) -> dict[str, float]:
+    """Limits symmetric on the scale of artanh; NaN where leaving one out leaves no kappa."""
+    n = cells.sum()
+    if not abs(estimate) < 1:
         return {}
-    half = float(stats.norm.ppf((1 + conf_level) / 2)) * error / (1 - estimate**2)
+    if n < 3:
+        return {"conf_low": float("nan"), "conf_high": float("nan")}
+    values, counts = [], []
+    for place in np.argwhere(cells > 0):
+        left = cells.copy()
+        left[tuple(place)] -= 1
+        values.append(_kappa(left, weights, conf_level)["estimate"])
+        counts.append(cells[tuple(place)])
+    each, count = np.array(values), np.array(counts)
+    deviation = each - (count @ each) / n
+    error = float(np.sqrt((n - 1) / n * (count @ deviation**2)))
+    half = float(stats.t.ppf((1 + conf_level) / 2, n - 1)) * error / (1 - estimate**2)
     centre = np.arctanh(estimate)
     return {
         "conf_low": float(np.tanh(centre - half)),

@@ -31,7 +31,7 @@ class WeightedKappa(Raters):
     rater_2: str
     weights: Literal["quadratic", "linear", "none"] = "quadratic"
     levels: list[int | float] | None = None
-    limits: Literal["wald", "fisher"] = "wald"
+    limits: Literal["wald", "jackknife"] = "wald"
 
 
 @endpoint("bland_altman")

@@ -1,6 +1,5 @@
 """Agreement: intraclass correlation, Bland-Altman, weighted kappa, repeatability."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 import livertrack as lt
 from livertrack.errors import DataError, UsageError
@@ -342,23 +342,27 @@ def test_swapping_raters_changes_nothing() -> None:
     np.testing.assert_allclose(one["std_error"], two["std_error"])
 
 
-def test_limits_by_artanh_are_worked_by_hand_and_stay_below_one() -> None:
+def test_jackknife_limits_leave_subjects_out_one_by_one_and_stay_below_one() -> None:
     rng = np.random.default_rng(2)
     first = rng.integers(0, 4, 24)
     data = pd.DataFrame({"a": first, "b": np.clip(first + (rng.random(24) < 0.15), 0, 3)})
-    call = {"rater_1": "a", "rater_2": "b"}
+    call = {"rater_1": "a", "rater_2": "b", "levels": [0, 1, 2, 3]}
     wald = lt.weighted_kappa(data, **call).table.iloc[0]
-    found = lt.weighted_kappa(data, **call, limits="fisher").table.iloc[0]
-    half = 1.959963984540054 * wald["std_error"] / (1 - wald["estimate"] ** 2)
-    z = math.atanh(wald["estimate"])
-    assert found["conf_low"] == pytest.approx(math.tanh(z - half), rel=1e-12)
-    assert found["conf_high"] == pytest.approx(math.tanh(z + half), rel=1e-12)
+    found = lt.weighted_kappa(data, **call, limits="jackknife").table.iloc[0]
+    each = [
+        lt.weighted_kappa(data.drop(row), **call).table["estimate"].item() for row in data.index
+    ]
+    error = np.sqrt(23 / 24 * ((each - np.mean(each)) ** 2).sum())
+    half = stats.t.ppf(0.975, 23) * error / (1 - wald["estimate"] ** 2)
+    z = np.arctanh(wald["estimate"])
+    assert found["conf_low"] == pytest.approx(np.tanh(z - half), rel=1e-10)
+    assert found["conf_high"] == pytest.approx(np.tanh(z + half), rel=1e-10)
     assert found["conf_high"] < 1
     assert found["estimate"] == wald["estimate"]
-    same = pd.DataFrame({"a": [0, 1, 2], "b": [0, 1, 2]})
-    perfect = lt.weighted_kappa(same, **call, limits="fisher").table.iloc[0]
+    same = pd.DataFrame({"a": [0, 1, 2, 3], "b": [0, 1, 2, 3]})
+    perfect = lt.weighted_kappa(same, **call, limits="jackknife").table.iloc[0]
     assert (perfect["conf_low"], perfect["conf_high"]) == (1, 1)
-    with pytest.raises(lt.UsageError, match="wald or fisher"):
+    with pytest.raises(lt.UsageError, match="wald or jackknife"):
         lt.weighted_kappa(data, **call, limits="exact")  # type: ignore[arg-type]
 
 

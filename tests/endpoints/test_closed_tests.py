@@ -123,7 +123,7 @@ def test_adjusted_p_equals_multxpert(reference: Path, case: str) -> None:
 
 
 @given(st.lists(st.floats(0.0001, 0.2), min_size=4, max_size=4), st.floats(0, 0.99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_two_truncated_holm_hypotheses_and_a_family_behind_are_a_graph(
     p: list[float], share: float
 ) -> None:
@@ -135,7 +135,7 @@ def test_two_truncated_holm_hypotheses_and_a_family_behind_are_a_graph(
 
 
 @given(st.lists(st.floats(0.0001, 1.0), min_size=5, max_size=5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_serial_families_wait_for_the_whole_family_before(p: list[float]) -> None:
     ours = lt.gatekeeping(p, [["H1", "H2"], ["H3", "H4", "H5"]]).table["p_adjusted"]
     first, second = (np.asarray(lt.adjust_pvalues(part, "holm")) for part in (p[:2], p[2:]))

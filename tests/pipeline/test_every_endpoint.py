@@ -17,7 +17,6 @@ from livertrack.plan_options import OPTIONS
 from livertrack.study import Study
 
 # one worker makes the study for all of these tests
-pytestmark = pytest.mark.xdist_group("endpoints")
 
 LAST = "Week 48"
 FALL = {"below": -10}

@@ -18,7 +18,6 @@ from livertrack.pipeline.rerun import compare_runs, rerun
 from tests.pipeline.conftest import edit_plan
 
 # one worker makes the trial and its run for all of these tests
-pytestmark = pytest.mark.xdist_group("pipeline")
 
 
 def test_a_run_leaves_what_the_contract_lists(finished: Path) -> None:

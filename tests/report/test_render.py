@@ -142,8 +142,8 @@ def test_rendering_needs_no_home_and_no_environment(tmp_path: Path) -> None:
 
 def test_unknown_formats_and_renderers_are_usage_errors(tmp_path: Path) -> None:
     source = write(tmp_path, HEAD)
-    with pytest.raises(UsageError, match="docx"):
-        render(source, out=tmp_path, formats=("docx",))
+    with pytest.raises(UsageError, match="odt"):
+        render(source, out=tmp_path, formats=("odt",))
     with pytest.raises(UsageError, match="pandoc"):
         render(source, out=tmp_path, renderer="pandoc")
 

@@ -12,9 +12,6 @@ from livertrack.report import load_run, render_report
 from livertrack.report.run import Run
 from tests.report import _whole_run
 
-# one worker makes and renders the run for all of these tests
-pytestmark = pytest.mark.xdist_group("whole-run")
-
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -14,8 +14,6 @@ from livertrack.validation.references._data import flows, recurrences, reference
 
 #: public functions that need no reference number or simulation of their own, and why
 WITHOUT = {
-    "compare_covariances": "information criteria of fits that are checked themselves",
-    "biopsy_prediction": "folds are drawn; metrics and intervals are compared with R in the tests",
     "derive_responders": "a derivation; checked by hand in the tests",
     "ilr": "an isometry of clr; checked in the tests",
     "ilr_inverse": "the inverse of ilr; checked in the tests",
@@ -26,19 +24,11 @@ WITHOUT = {
     "planted_pathways": "describes simulated trials",
     "mmrm_diagnostics": "describes residuals of a fit that is checked itself",
     "freeze_pathways": "stores what a first cohort chose",
-    "replicate_pathways": "max_t on what was frozen; checked in the tests of replication",
     "null_transitions": "means of repeat scans; checked by hand in the tests",
-    "cross_validate": "folds are drawn; its leaks are tested, its metrics compared with R",
     "selected_features": "makes a model; what it chooses is tested on planted features",
     "biopsy_models": "makes models; they are compared with scikit-learn in the tests",
     "permutation_importance": "exchanges are drawn; a known loss is tested",
     "prognosis": "folds are drawn; its metrics are compared with R in the tests",
-    "trajectories": "permutes as biopsy_prediction does; planted courses in the tests",
-    "change_atlas": "means of records by place; checked by hand in the tests",
-    "closed_test": "compared with R in tests/reference/closed_tests.R",
-    "gatekeeping": "compared with R in tests/reference/closed_tests.R",
-    "simultaneous_intervals": "compared with R in tests/reference/closed_tests.R",
-    "dunnett": "compared with R in tests/reference/closed_tests.R; its cover in the slow tests",
 }
 
 

@@ -8,8 +8,9 @@ from importlib import import_module
 from livertrack.validation._scenario import Scenario
 
 _MODULES = (
-    "imaging", "pathways", "prediction", "separation", "models", "responders", "events",
-    "more_events", "ordinal", "agreement", "compositions", "multiplicity",
+    "imaging", "pathways", "prediction", "cross_validation", "separation", "models",
+    "responders", "events", "more_events", "ordinal", "agreement", "compositions",
+    "multiplicity", "more_multiplicity",
 )  # fmt: skip
 
 

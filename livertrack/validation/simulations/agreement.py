@@ -22,7 +22,7 @@ _FORMS = {
 
 def _raters(
     rng: np.random.Generator, *, n: int, raters: int,
-    design: Literal["one-way", "random", "fixed"], subject_sd: float = 1.2,
+    design: Literal["one-way", "random", "fixed"], subject_sd: float = 1.2, missing: float = 0.0,
 ) -> Outcome:  # fmt: skip
     """Noise SD 1; raters: new for every subject, a sample (SD 0.4), or fixed."""
     value = subject_sd * rng.normal(size=(n, 1)) + rng.normal(size=(n, raters))
@@ -38,7 +38,9 @@ def _raters(
             "AVAL": value.ravel(),
         }
     )
-    table = lt.icc(data, rater="RATER").table
+    if missing:
+        data = data[rng.random(len(data)) >= missing]
+    table = lt.icc(data, rater="RATER", method="reml" if missing else "anova").table
     noise = 1 + (0.16 if design == "random" else 0)
     truth = [subject_sd**2 / (subject_sd**2 + noise / k) for k in (1, raters)]
     outcome = {}
@@ -113,6 +115,19 @@ SCENARIOS = (
             draw=partial(_raters, n=20, raters=3, design=design),
             claims=tuple(
                 Claim(key=form, method="lt.icc", quantity=form) for form in _FORMS[design]
+            ),
+        )
+        for design, words in _DESIGNS
+    ),
+    *(
+        Scenario(
+            name=f"raters, {design}, ratings missing", family=FAMILY, n=500,
+            setting=f"20 subjects, three raters, a fifth of the ratings missing, {words}; "
+            "subjects SD 1.2, noise SD 1",
+            draw=partial(_raters, n=20, raters=3, design=design, missing=0.2),
+            claims=tuple(
+                Claim(key=form, method="lt.icc", quantity=f"{form}, REML")
+                for form in _FORMS[design]
             ),
         )
         for design, words in _DESIGNS

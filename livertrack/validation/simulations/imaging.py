@@ -106,7 +106,7 @@ def _family(key: str, quantity: str) -> Claim:
 
 SCENARIOS = (
     Scenario(
-        name="pathways, null", family=FAMILY, n=500,
+        name="pathways, null", family=FAMILY, n=2000,
         setting="15 v 15 subjects in two sites, three types, two regions, arms alike",
         draw=partial(_pathways, n=15, effect=0.0),
         claims=(

@@ -133,6 +133,10 @@ def _rate(key: str, quantity: str) -> Claim:
 
 
 _MAX_T = "lt.max_t"
+_UNEQUAL = (
+    "Arms of unequal size and scatter are not exchangeable; Welch's t repairs a single measure, "
+    "and most but not all of the largest of ten."
+)
 _SETTINGS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("20 v 20, equal", "20 v 20 subjects in two strata, ten measures, arms alike",
      {"n_arm": 20, "n_ref": 20, "effects": 0, "sd": 1.0, "skew": False}),
@@ -149,12 +153,14 @@ def _max_t_claims(name: str) -> tuple[Claim, ...]:
     simultaneous = Claim(
         key="simultaneous", method=_MAX_T, quantity="Simultaneous intervals of all measures",
         bound="at least" if "skewed" not in name else "equal",
+        note=_UNEQUAL if "unequal" in name else "",
     )  # fmt: skip
     single = Claim(
         key="single", method=_MAX_T, quantity="Permutation test of one measure",
         kind="type I error", nominal=0.05,
     )  # fmt: skip
-    family = _family(_MAX_T, "Step-down max-T", "family")
+    unequal = _UNEQUAL if "unequal" in name else ""
+    family = _family(_MAX_T, "Step-down max-T", "family", unequal)
     return (family, single) if "skewed" in name else (family, single, simultaneous)
 
 

@@ -72,7 +72,55 @@ def _changes(rng: np.random.Generator, *, n: int) -> Outcome:
     return {"share": covers(found["conf_low"], found["conf_high"], 0.3)}
 
 
+def _places(rng: np.random.Generator, *, n: int, effect: float) -> Outcome:
+    """Twelve neighbouring cells that change together; a fifth of all is unlike its baseline."""
+    cells, voxels = 12, 200
+    common = rng.normal(size=(2 * n, 1))
+    logit = -1.4 + 0.6 * common + 0.6 * rng.normal(size=(2 * n, cells))
+    share = 1 / (1 + np.exp(-logit))
+    share[:n, :2] = np.minimum(share[:n, :2] + effect, 1.0)
+    changed = rng.binomial(voxels, share)
+    subject, cell = (axis.ravel() for axis in np.indices(changed.shape))
+    people = two_arms(n, n)
+    frame = pd.DataFrame(
+        {
+            "USUBJID": people["USUBJID"].to_numpy()[subject],
+            "TRT01P": people["TRT01P"].to_numpy()[subject],
+            "AVISIT": "Week 48", "CELL": cell + 1, "FROMTYPE": 1,
+        }
+    )  # fmt: skip
+    rows = pd.concat(
+        [
+            frame.assign(TOTYPE=2, NVOX=changed.ravel()),
+            frame.assign(TOTYPE=1, NVOX=voxels - changed.ravel()),
+        ],
+        ignore_index=True,
+    )
+    table = lt.change_atlas(
+        rows, reference="Placebo", visit="Week 48", n_perm=199, seed=int(rng.integers(2**31))
+    ).table.set_index("cell")
+    quiet = table.index > 2 if effect else table.index > 0
+    last = table.loc[cells]
+    return {
+        "family": float((table["p_adjusted"].to_numpy()[quiet] <= 0.05).any()),
+        "cell": covers(last["conf_low"], last["conf_high"], 0.0),
+    }
+
+
 SCENARIOS = (
+    *(
+        Scenario(
+            name=f"places of change, {words}", family=FAMILY, n=500,
+            setting=f"20 v 20 subjects, twelve cells of the template, {words}",
+            draw=partial(_places, n=20, effect=effect),
+            claims=(
+                Claim(key="family", method="lt.change_atlas", quantity="Change of any cell",
+                      kind="familywise error", nominal=0.05, bound="at most"),
+                Claim(key="cell", method="lt.change_atlas", quantity="Change of one cell"),
+            ),
+        )
+        for words, effect in (("arms alike", 0.0), ("two cells change more", 0.2))
+    ),
     Scenario(
         name="prediction interval", family=FAMILY, n=4000,
         setting="79 subjects in five folds, heavy-tailed errors, one new subject",
