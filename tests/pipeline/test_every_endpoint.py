@@ -16,8 +16,6 @@ from livertrack.plan import Analysis, Plan
 from livertrack.plan_options import OPTIONS
 from livertrack.study import Study
 
-# one worker makes the study for all of these tests
-
 LAST = "Week 48"
 FALL = {"below": -10}
 NAS = [

@@ -17,8 +17,6 @@ from livertrack.pipeline import run as run_module
 from livertrack.pipeline.rerun import compare_runs, rerun
 from tests.pipeline.conftest import edit_plan
 
-# one worker makes the trial and its run for all of these tests
-
 
 def test_a_run_leaves_what_the_contract_lists(finished: Path) -> None:
     for name in (
