@@ -23,6 +23,11 @@ ERRORS = ("brier", "mae", "rmse")
 _EDGE = 1e-6
 
 
+def permutation_p(observed: float, null: Vector) -> float:
+    """(1 + values of the null at least as large, but for rounding) / (1 + their number)."""
+    return float((1 + (null >= observed - 1e-12).sum()) / (1 + len(null)))
+
+
 def metrics(
     weights: Matrix, y: Vector, predicted: Vector, task: str, threshold: float = 0.5, *,
     by_level: bool = False,

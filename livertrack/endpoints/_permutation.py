@@ -76,6 +76,29 @@ class MaxT:
     critical: float
     exact: bool
 
+    def differences(
+        self, number: int, values: np.ndarray, labels: np.ndarray, reference: str,
+        conf_level: float,
+    ) -> dict[str, np.ndarray]:  # fmt: skip
+        """Columns of a table of the arm ``number`` against the reference, pointwise limits.
+
+        ``values`` and ``labels`` are those of the test; means are over the known values.
+        """
+        pair = self.pairs[number]
+        seen = pair.observed
+        low, high = welch_limits(seen, conf_level)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = [
+                np.nansum(values[labels == level], axis=0) / count
+                for level, count in ((self.arms[number], seen.n_arm), (reference, seen.n_ref))
+            ]
+        return {
+            "estimate": seen.estimate, "std_error": seen.std_error, "statistic": seen.statistic,
+            "conf_low": low, "conf_high": high, "p_value": pair.p_value,
+            "p_adjusted": self.p_adjusted[number], "mean_arm": means[0], "mean_ref": means[1],
+            "n_arm": seen.n_arm, "n_ref": seen.n_ref,
+        }  # fmt: skip
+
 
 def max_t_test(
     values: np.ndarray,

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from livertrack._seeds import generator
 from livertrack.endpoints._checks import require_columns, require_unique
-from livertrack.endpoints._metrics import PRIMARY, primary
+from livertrack.endpoints._metrics import PRIMARY, permutation_p, primary
 from livertrack.endpoints._nested_ridge import make_splits, nested
 from livertrack.endpoints._prediction_input import as_problem, complete
 from livertrack.endpoints.biopsy_prediction import biopsy_prediction
@@ -132,4 +132,4 @@ def _increment_p(
         observed = metric(given, parts) - base
     jobs = [range(s, min(s + _BATCH, n_perm)) for s in range(0, n_perm, _BATCH)]
     null = np.concatenate(Parallel(prefer="threads")(delayed(batch)(job) for job in jobs)) - base
-    return float((1 + (null >= observed - 1e-12).sum()) / (n_perm + 1))
+    return permutation_p(observed, null)

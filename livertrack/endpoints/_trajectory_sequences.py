@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from livertrack.endpoints._checks import require_columns, require_unique
-from livertrack.endpoints._permutation import max_t_test, welch_limits
+from livertrack.endpoints._permutation import max_t_test
 from livertrack.errors import DataError
 
 #: what may happen to a place between baseline, the early and the late visit
@@ -97,29 +97,16 @@ def compare_fates(
         values, labels, arms=arms, reference=reference, n_perm=n_perm, seed=seed, strata=strata,
         conf_level=conf_level,
     )  # fmt: skip
-    parts = []
-    for number, name in enumerate(arms):
-        seen = test.pairs[number].observed
-        low, high = welch_limits(seen, conf_level)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            means = {
-                side: np.nansum(values[labels == level], axis=0) / count
-                for side, level, count in (
-                    ("mean_arm", name, seen.n_arm), ("mean_ref", reference, seen.n_ref),
-                )
-            }  # fmt: skip
-        parts.append(
-            pd.DataFrame(
-                {
-                    "arm": name, "reference": reference, "region": [r for _, r in columns],
-                    "fate": [f for f, _ in columns], "estimate": seen.estimate,
-                    "std_error": seen.std_error, "statistic": seen.statistic, "conf_low": low,
-                    "conf_high": high, "p_value": test.pairs[number].p_value,
-                    "p_adjusted": test.p_adjusted[number], **means, "n_arm": seen.n_arm,
-                    "n_ref": seen.n_ref,
-                }
-            )
-        )  # fmt: skip
+    parts = [
+        pd.DataFrame(
+            {
+                "arm": name, "reference": reference, "region": [r for _, r in columns],
+                "fate": [f for f, _ in columns],
+                **test.differences(number, values, labels, reference, conf_level),
+            }
+        )
+        for number, name in enumerate(arms)
+    ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
 

@@ -18,7 +18,7 @@ from livertrack._seeds import generator
 from livertrack.endpoints import _prediction_frames as made
 from livertrack.endpoints._checks import require_columns, require_conf_level
 from livertrack.endpoints._leakage import require_clean_features, require_feature_names
-from livertrack.endpoints._metrics import PRIMARY, primary
+from livertrack.endpoints._metrics import PRIMARY, permutation_p, primary
 from livertrack.endpoints._nested_ridge import (
     Nested,
     Splits,
@@ -263,9 +263,8 @@ def _with_p(
         if not len(null):
             continue
         observed = primary(problem.y, fits[which][0].predicted, problem.task)
-        beyond = int((null[:, which] >= observed - 1e-12).sum())
         rows = (table["feature_set"] == name) & (table["metric"] == PRIMARY[problem.task])
-        table.loc[rows, "p_value"] = (beyond + 1) / (len(null) + 1)
+        table.loc[rows, "p_value"] = permutation_p(observed, null[:, which])
         table.loc[rows, "chance"] = float(null[:, which].mean())
     return table
 

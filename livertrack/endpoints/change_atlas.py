@@ -17,7 +17,7 @@ from livertrack.endpoints._checks import (
     require_level,
     require_unique,
 )
-from livertrack.endpoints._permutation import max_t_test, welch_limits
+from livertrack.endpoints._permutation import max_t_test
 from livertrack.errors import DataError, UsageError
 
 _METHOD = "Welch difference by cell, permutation within strata, step-down max-T over cells"
@@ -113,26 +113,16 @@ def change_atlas(
         values, labels, arms=arms, reference=reference, n_perm=n_perm, seed=seed, strata=levels,
         conf_level=conf_level,
     )  # fmt: skip
-    parts = []
-    for number, name in enumerate(arms):
-        seen = test.pairs[number].observed
-        low, high = welch_limits(seen, conf_level)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            mean_arm = np.nansum(values[labels == name], axis=0) / seen.n_arm
-            mean_ref = np.nansum(values[labels == reference], axis=0) / seen.n_ref
-        parts.append(
-            pd.DataFrame(
-                {
-                    "arm": name, "reference": reference, "visit": visit, "cell": cells,
-                    "estimate": seen.estimate, "std_error": seen.std_error,
-                    "statistic": seen.statistic, "conf_low": low, "conf_high": high,
-                    "p_value": test.pairs[number].p_value,
-                    "p_adjusted": test.p_adjusted[number], "mean_arm": mean_arm,
-                    "mean_ref": mean_ref, "n_arm": seen.n_arm, "n_ref": seen.n_ref,
-                    "method": _METHOD,
-                }
-            )
-        )  # fmt: skip
+    parts = [
+        pd.DataFrame(
+            {
+                "arm": name, "reference": reference, "visit": visit, "cell": cells,
+                **test.differences(number, values, labels, reference, conf_level),
+                "method": _METHOD,
+            }
+        )
+        for number, name in enumerate(arms)
+    ]  # fmt: skip
     table = pd.concat(parts, ignore_index=True)
     absent = len(people) - int((~np.isnan(values)).any(axis=1).sum())
     notes = [f"{absent} of {len(people)} subjects are not in the atlas at {visit}"] * bool(absent)

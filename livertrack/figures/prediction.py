@@ -114,8 +114,21 @@ def _calibrated(ax: Axes, bins: pd.DataFrame, *, binary: bool) -> Axes:
     numbers = bins[["predicted", "observed", "conf_low", "conf_high"]].to_numpy(float)
     low, high = (0.0, 1.0) if binary else (float(np.nanmin(numbers)), float(np.nanmax(numbers)))
     ax.plot([low, high], [low, high], color=SOFT, linewidth=0.8)
-    for place, name in enumerate(order_of([*bins["feature_set"]])):
-        rows = bins[bins["feature_set"].astype(str) == name].sort_values("predicted")
+    observed_by_predicted(ax, bins, by="feature_set")
+    edge = 0.02 * (high - low)
+    ax.set(
+        xlim=(low - edge, high + edge), ylim=(low - edge, high + edge), aspect="equal",
+        xlabel="Predicted probability" if binary else "Predicted",
+        ylabel="Observed proportion" if binary else "Observed mean", title="Calibration",
+    )  # fmt: skip
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=3)
+    return ax
+
+
+def observed_by_predicted(ax: Axes, bins: pd.DataFrame, *, by: str) -> None:
+    """Observed against predicted values of groups, with intervals, a line per value of ``by``."""
+    for place, name in enumerate(order_of([*bins[by]])):
+        rows = bins[bins[by].astype(str) == name].sort_values("predicted")
         style = arm_style(place + 1)
         ax.plot(
             rows["predicted"], rows["observed"], color=style.colour, linestyle=style.line,
@@ -125,14 +138,6 @@ def _calibrated(ax: Axes, bins: pd.DataFrame, *, binary: bool) -> Axes:
             rows["predicted"], rows["conf_low"], rows["conf_high"], color=style.colour,
             linewidth=0.9,
         )  # fmt: skip
-    edge = 0.02 * (high - low)
-    ax.set(
-        xlim=(low - edge, high + edge), ylim=(low - edge, high + edge), aspect="equal",
-        xlabel="Predicted probability" if binary else "Predicted",
-        ylabel="Observed proportion" if binary else "Observed mean", title="Calibration",
-    )  # fmt: skip
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=3)
-    return ax
 
 
 @styled

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from livertrack._views import frame_of, order_of
 from livertrack.figures._palette import SOFT, arm_style
 from livertrack.figures._style import empty_axes, one_axes, styled
+from livertrack.figures.prediction import observed_by_predicted
 
 _CALIBRATION = ("model", "horizon", "predicted", "observed", "conf_low", "conf_high")
 _CURVES = ("model", "group", "time", "estimate")
@@ -62,17 +63,7 @@ def _calibration(ax: Axes, result: Any) -> None:
     last = float(bins["horizon"].astype(float).max())
     bins = bins[bins["horizon"].astype(float) == last]
     ax.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
-    for place, name in enumerate(order_of([*bins["model"]])):
-        rows = bins[bins["model"].astype(str) == name].sort_values("predicted")
-        style = arm_style(place + 1)
-        ax.plot(
-            rows["predicted"], rows["observed"], color=style.colour, linestyle=style.line,
-            marker=style.marker, label=name,
-        )  # fmt: skip
-        ax.vlines(
-            rows["predicted"], rows["conf_low"], rows["conf_high"], color=style.colour,
-            linewidth=0.9,
-        )  # fmt: skip
+    observed_by_predicted(ax, bins, by="model")
     ax.set(
         xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=f"Calibration at {last:g}",
         xlabel="Mean risk, out of fold", ylabel="Share with an event (Kaplan-Meier)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from livertrack._region_names import region_name
 from livertrack._results import Result
 from livertrack.dictionary import describe_parameter
 from livertrack.errors import DataError, UsageError
+from livertrack.imaging._scan_records import reason_counts, with_baseline
 from livertrack.imaging.reading import UnusableImage
 from livertrack.imaging.regions import WHOLE, Regions, region_voxels
 from livertrack.imaging.scan import Source, sources
@@ -118,10 +119,9 @@ def measure_records(
     jobs = (delayed(work)(scan, spare[scan.subject, scan.visit_number]) for scan in scans)
     done = list(Parallel(n_jobs=workers)(jobs))
     rows = [row for found, _ in done for row in found]
-    reasons = pd.Series([why for _, lost in done for why in lost], dtype=object)
-    counts = reasons.value_counts().rename_axis("reason").reset_index(name="n")
-    counts = counts.sort_values(["n", "reason"], ascending=[False, True], ignore_index=True)
-    table = _with_baseline(pd.DataFrame(rows, columns=_COLUMNS), scans, baseline)
+    counts = reason_counts([why for _, lost in done for why in lost])
+    records = pd.DataFrame(rows, columns=_COLUMNS)
+    table = with_baseline(records, scans, baseline, within=["REGION", "PARAMCD"])
     whole = table[table["REGION"].eq(WHOLE)]
     per = [f"{name} in {int(whole['PARAMCD'].eq(name).sum())}" for name in measures]
     return MeasureRecords(
@@ -186,20 +186,3 @@ def _title(name: str, region: str) -> str:
     title, unit = (known.title, known.units[0].unit) if known and known.units else (name, "")
     where = "" if region == WHOLE else f", {region_name(region)}"
     return f"{title}{where}" + (f" ({unit})" if unit else "")
-
-
-def _with_baseline(
-    frame: pd.DataFrame, scans: Sequence[Source], baseline: str | None
-) -> pd.DataFrame:
-    """Records with the baseline of the same subject, region and measure, sorted."""
-    numbers = [scan.visit_number for scan in scans if baseline in (None, scan.visit)]
-    first = frame["AVISITN"] == (min(numbers) if numbers else float("nan"))
-    keys = ["USUBJID", "REGION", "PARAMCD"]
-    base: Mapping[Any, float] = frame[first].set_index(keys)["AVAL"].to_dict()
-    own = list(zip(*(frame[key] for key in keys), strict=True))
-    frame = frame.assign(BASE=[base.get(key, float("nan")) for key in own])
-    frame["AVAL"] = frame["AVAL"].astype(float)
-    frame["CHG"] = (frame["AVAL"] - frame["BASE"]).where(~first)
-    frame["ABLFL"] = np.where(first, "Y", "")
-    order = ["USUBJID", "AVISITN", "REGION", "PARAMCD"]
-    return frame[_COLUMNS].sort_values(order, kind="stable").reset_index(drop=True)

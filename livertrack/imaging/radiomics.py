@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from livertrack.imaging._radiomic_textures import (
     require_library,
     texture_features,
 )
+from livertrack.imaging._scan_records import reason_counts, with_baseline
 from livertrack.imaging.preprocessing import Preparation, _standardised
 from livertrack.imaging.quality import box_of
 from livertrack.imaging.reading import UnusableImage
@@ -147,10 +148,10 @@ def radiomics(
     work = partial(_one, rules=rules, how=how, where=where)
     done = list(Parallel(n_jobs=workers)(delayed(work)(source) for source in found))
     rows = [row for part, _ in done for row in part]
-    lost = pd.Series([why for _, why in done if why], dtype=object)
-    reasons = lost.value_counts().rename_axis("reason").reset_index(name="n")
-    reasons = reasons.sort_values(["n", "reason"], ascending=[False, True], ignore_index=True)
-    table = _with_baseline(pd.DataFrame(rows, columns=_COLUMNS), found, baseline)
+    lost = [why for _, why in done if why]
+    reasons = reason_counts(lost)
+    records = pd.DataFrame(rows, columns=_COLUMNS)
+    table = with_baseline(records, found, baseline, within=["REGION", "SEQUENCE", "PARAMCD"])
     kept = len(found) - len(lost)
     n_features = table.groupby(["SEQUENCE", "PARAMCD"]).ngroups if len(table) else 0
     return RadiomicRecords(
@@ -221,20 +222,3 @@ def _features(
                     value = values[picture.letter, feature.code]
                     found.append((name, picture.letter, feature.code, title + of, value))
     return found
-
-
-def _with_baseline(
-    frame: pd.DataFrame, scans: Sequence[Source], baseline: str | None
-) -> pd.DataFrame:
-    """Records with the baseline of the same subject, region, sequence and feature, sorted."""
-    numbers = [scan.visit_number for scan in scans if baseline in (None, scan.visit)]
-    first = frame["AVISITN"] == (min(numbers) if numbers else float("nan"))
-    keys = ["USUBJID", "REGION", "SEQUENCE", "PARAMCD"]
-    base: Mapping[Any, float] = frame[first].set_index(keys)["AVAL"].to_dict()
-    own = list(zip(*(frame[key] for key in keys), strict=True))
-    frame = frame.assign(BASE=[base.get(key, float("nan")) for key in own])
-    frame["AVAL"] = frame["AVAL"].astype(float)
-    frame["CHG"] = (frame["AVAL"] - frame["BASE"]).where(~first)
-    frame["ABLFL"] = np.where(first, "Y", "")
-    order = ["USUBJID", "AVISITN", "REGION", "SEQUENCE", "PARAMCD"]
-    return frame[_COLUMNS].sort_values(order, kind="stable").reset_index(drop=True)

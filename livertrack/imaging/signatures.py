@@ -21,6 +21,7 @@ from livertrack._files import canonical_json, hash_file, hash_text, whole_file, 
 from livertrack._region_names import region_name
 from livertrack._results import Result
 from livertrack.errors import DataError, UsageError
+from livertrack.imaging._scan_records import with_baseline
 from livertrack.imaging.quality import Limits, flags_of
 from livertrack.imaging.reading import UnusableImage, files_behind
 from livertrack.imaging.regions import WHOLE, Regions, region_counts
@@ -382,12 +383,4 @@ def _records(
     frame = pd.DataFrame(found, columns=_RECORD_COLUMNS)
     if frame.empty:
         return frame
-    numbers = [scan.visit_number for scan in scans if baseline in (None, scan.visit)]
-    first = frame["AVISITN"] == (min(numbers) if numbers else np.nan)
-    keys = ["USUBJID", "REGION", "PARAMCD"]
-    base = frame[first].set_index(keys)["AVAL"].rename("BASE")
-    frame = frame.drop(columns=["BASE"]).join(base, on=keys)
-    frame["CHG"] = (frame["AVAL"] - frame["BASE"]).where(~first)
-    frame["ABLFL"] = np.where(first, "Y", "")
-    order = ["USUBJID", "AVISITN", "REGION", "PARAMCD"]
-    return frame[_RECORD_COLUMNS].sort_values(order, kind="stable").reset_index(drop=True)
+    return with_baseline(frame, scans, baseline, within=["REGION", "PARAMCD"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from livertrack._results import Result
 from livertrack._seeds import generator
 from livertrack.endpoints import _prediction_frames as made
 from livertrack.endpoints._checks import require_conf_level
-from livertrack.endpoints._metrics import PRIMARY, primary
+from livertrack.endpoints._metrics import PRIMARY, permutation_p, primary
 from livertrack.endpoints._splits import Problem, Task
 from livertrack.endpoints.cross_validation._folds import Fold, Vector, fit_fold, permuted_metric
 from livertrack.endpoints.cross_validation._input import (
@@ -27,7 +28,13 @@ from livertrack.endpoints.cross_validation._input import (
 from livertrack.endpoints.cross_validation.guard import require_no_leakage
 from livertrack.endpoints.cross_validation.learners import Learner, Tabular, as_learners
 from livertrack.endpoints.cross_validation.levels import Combine, by_subject, decision_curve
-from livertrack.endpoints.cross_validation.splits import Kind, Split, outer_splits
+from livertrack.endpoints.cross_validation.splits import (
+    Kind,
+    Split,
+    fits_by_model,
+    mean_prediction,
+    outer_splits,
+)
 
 __all__ = ["CrossValidation", "Learner", "Tabular", "cross_validate"]
 
@@ -164,8 +171,12 @@ def cross_validate(
         rows.frame, learners, outcome=outcome, subject=subject, site=site, hashes=hashes,
         fitted_on=fitted_on or {}, tested=tested,
     )  # fmt: skip
-    fits = _fit_all(rows, splits, learners, n_inner, seed)
-    average = _averaged(fits, splits, len(rows.frame), tested)
+    fit = partial(fit_fold, rows.frame, rows.problem, n_inner=n_inner, seed=seed)
+    fits = fits_by_model(fit, learners, splits, use="cross_validate")
+    average = {
+        name: mean_prediction(splits, [fold.predicted for fold in folds], tested)
+        for name, folds in fits.items()
+    }
     problem = rows.problem.subset(tested)
     whole, joined, varying = by_subject(problem, average, combine)
     levels = {"subject": (whole, joined)}
@@ -215,38 +226,6 @@ def cross_validate(
     return replace(result, text=_text(result))
 
 
-def _fit_all(
-    rows: Rows, splits: list[Split], learners: Mapping[str, Learner], n_inner: int, seed: int
-) -> dict[str, list[Fold]]:
-    jobs = [
-        delayed(fit_fold)(
-            rows.frame, rows.problem, part, learner, n_inner=n_inner, seed=seed,
-            names=("cross_validate", name),
-        )
-        for name, learner in learners.items()
-        for part in splits
-    ]  # fmt: skip
-    done = Parallel()(jobs)
-    return {
-        name: done[place * len(splits) : (place + 1) * len(splits)]
-        for place, name in enumerate(learners)
-    }
-
-
-def _averaged(
-    fits: Mapping[str, list[Fold]], splits: list[Split], n: int, tested: np.ndarray[Any, Any]
-) -> dict[str, Vector]:
-    """Mean over partitions of each predicted row."""
-    out = {}
-    for name, folds in fits.items():
-        total, count = np.zeros(n), np.zeros(n)
-        for part, fold in zip(splits, folds, strict=True):
-            total[part.test] += fold.predicted
-            count[part.test] += 1
-        out[name] = total[tested] / count[tested]
-    return out
-
-
 def _null(
     rows: Rows, splits: list[Split], learners: Mapping[str, Learner], n_inner: int, n_perm: int,
     seed: int, combine: Combine,
@@ -283,7 +262,7 @@ def _with_p(
         observed = primary(whole.y, joined[name], whole.task)
         here = (table["model"] == name) & (table["metric"] == metric)
         here &= table["level"] == "subject"
-        table.loc[here, "p_value"] = ((known >= observed - 1e-12).sum() + 1) / (len(known) + 1)
+        table.loc[here, "p_value"] = permutation_p(observed, known)
         table.loc[here, "chance"] = float(known.mean())
     return table
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from livertrack._seeds import generator
@@ -12,6 +14,7 @@ from livertrack.endpoints._leakage import require_disjoint
 from livertrack.endpoints._splits import Labels, Mask, Problem, deal, outcome_strata
 from livertrack.errors import DataError
 
+F = TypeVar("F")
 Kind = Literal["k-fold", "leave-one-site-out", "temporal", "external"]
 
 
@@ -51,6 +54,34 @@ def outer_splits(
             msg = f"fold {split.fold + 1}: the outcome has one level among its training rows"
             raise DataError(msg)
     return found
+
+
+def fits_by_model(
+    fit: Callable[..., F], models: Mapping[str, Any], splits: Sequence[Split], *, use: str
+) -> dict[str, list[F]]:
+    """``fit(split, model, names=(use, name))`` of every model and split, side by side."""
+    jobs = (
+        delayed(fit)(part, model, names=(use, name))
+        for name, model in models.items()
+        for part in splits
+    )
+    done = list(Parallel()(jobs))
+    return {
+        name: done[place * len(splits) : (place + 1) * len(splits)]
+        for place, name in enumerate(models)
+    }
+
+
+def mean_prediction(
+    splits: Sequence[Split], predicted: Sequence[NDArray[np.float64]], tested: Mask
+) -> NDArray[np.float64]:
+    """Mean over partitions of what was predicted for each tested row, (tested rows, ...)."""
+    total = np.zeros((len(tested), *predicted[0].shape[1:]))
+    count = np.zeros(len(tested))
+    for part, values in zip(splits, predicted, strict=True):
+        total[part.test] += values
+        count[part.test] += 1
+    return np.asarray(total[tested] / count[tested].reshape(-1, *[1] * (total.ndim - 1)))
 
 
 def inner_fold(problem: Problem, train: Mask, n_inner: int, rng: np.random.Generator) -> Labels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -15,13 +16,19 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from livertrack._results import Result
 from livertrack._seeds import generator
 from livertrack.endpoints._checks import require_conf_level
+from livertrack.endpoints._metrics import permutation_p
 from livertrack.endpoints.cross_validation._input import require_enough
-from livertrack.endpoints.cross_validation.splits import Kind, Split, outer_splits
+from livertrack.endpoints.cross_validation.splits import (
+    Kind,
+    Split,
+    fits_by_model,
+    mean_prediction,
+    outer_splits,
+)
 from livertrack.endpoints.prognosis._estimates import Estimates, calibration, risk_groups
 from livertrack.endpoints.prognosis._folds import (
     Cohort,
     Fold,
-    Matrix,
     Vector,
     exchanged,
     fit_fold,
@@ -158,8 +165,12 @@ def prognosis(
     wanted = require_horizons(cohort, tested, horizons)
     require_no_leak(cohort, models, censor=censor, subject=subject, site=site, tested=tested)
     times = np.concatenate([wanted, even_grid(float(wanted[-1]), _STEPS)])
-    fits = _fit_all(cohort, splits, models, times, wanted, n_inner, seed)
-    risks = {name: _averaged(folds, splits, tested) for name, folds in fits.items()}
+    fit = partial(fit_fold, cohort, times=times, horizons=wanted, n_inner=n_inner, seed=seed)
+    fits = fits_by_model(fit, models, splits, use="prognosis")
+    risks = {
+        name: mean_prediction(splits, [fold.risk for fold in folds], tested)
+        for name, folds in fits.items()
+    }
     outcome = _outcome(cohort, tested, wanted)
     with threadpool_limits(limits=1):  # the same sums with any number of threads
         estimates = Estimates(
@@ -234,39 +245,11 @@ def _outcome(cohort: Cohort, used: np.ndarray, horizons: Vector) -> Outcome:  # 
     return Outcome(cohort.time[used], cohort.event[used], horizons, grid)
 
 
-def _fit_all(
-    cohort: Cohort, splits: list[Split], models: Mapping[str, RiskLearner], times: Vector,
-    horizons: Vector, n_inner: int, seed: int,
-) -> dict[str, list[Fold]]:  # fmt: skip
-    jobs = [
-        delayed(fit_fold)(
-            cohort, part, model, times, horizons, n_inner=n_inner, seed=seed,
-            names=("prognosis", name),
-        )
-        for name, model in models.items()
-        for part in splits
-    ]  # fmt: skip
-    done = Parallel()(jobs)
-    return {
-        name: done[place * len(splits) : (place + 1) * len(splits)]
-        for place, name in enumerate(models)
-    }
-
-
-def _averaged(folds: list[Fold], splits: list[Split], tested: np.ndarray) -> Matrix:  # type: ignore[type-arg]
-    total = np.zeros((len(tested), folds[0].risk.shape[1]))
-    count = np.zeros((len(tested), 1))
-    for part, fold in zip(splits, folds, strict=True):
-        total[part.test] += fold.risk
-        count[part.test] += 1
-    return np.asarray(total[tested] / count[tested])
-
-
 def _harrell(cohort: Cohort, splits: list[Split], folds: list[Fold], horizons: Vector) -> float:
     """Harrell's C of the first partition."""
     first = [place for place, part in enumerate(splits) if part.repeat == 0]
     tested = np.any([splits[place].test for place in first], axis=0)
-    risk = _averaged([folds[k] for k in first], [splits[k] for k in first], tested)
+    risk = mean_prediction([splits[k] for k in first], [folds[k].risk for k in first], tested)
     outcome = _outcome(cohort, tested, horizons)
     values = survival_metrics(np.ones((1, int(tested.sum()))), outcome, risk)
     return float(next(value[0] for key, value in values.items() if key[0] == "harrell_c"))
@@ -298,7 +281,7 @@ def _with_p(
             continue
         observed = _harrell(cohort, splits, fits[name], horizons)
         here = table["model"].eq(name) & table["metric"].eq("harrell_c")
-        table.loc[here, "p_value"] = ((known >= observed - 1e-12).sum() + 1) / (len(known) + 1)
+        table.loc[here, "p_value"] = permutation_p(observed, known)
         table.loc[here, "chance"] = float(known.mean())
     return table
 
