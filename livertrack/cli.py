@@ -92,8 +92,10 @@ def _parser() -> argparse.ArgumentParser:
 
     group = add("report", None, "render the report of a run, or start a report of one's own")
     verbs = group.add_subparsers(metavar="VERB", required=True)
-    sub = add("render", _report_render, "render the report of a finished run again", verbs)
+    sub = add("render", _report_render, "render a report of a finished run", verbs)
     sub.add_argument("run", type=Path)
+    sub.add_argument("--report", default="trial-meeting", metavar="NAME",
+                     help="of the package, or a .qmd of your own")  # fmt: skip
     _report_options(sub)
     sub = add("init", _report_init, "copy the report sources for plain `quarto render`", verbs)
     sub.add_argument("folder", type=Path)
@@ -228,7 +230,7 @@ def _signatures(a: argparse.Namespace) -> int:
 
 def _report_render(a: argparse.Namespace) -> int:
     for path in livertrack.report.render_report(
-        a.run, formats=tuple(a.format), renderer=a.renderer
+        a.run, a.report, formats=tuple(a.format), renderer=a.renderer
     ):
         print(path)
     return 0

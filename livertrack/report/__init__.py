@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from livertrack._resources import resource_dir
+from livertrack.errors import UsageError
 from livertrack.report._errors import ReportError
 from livertrack.report.example import write_example
 from livertrack.report.init import init_report
@@ -25,8 +26,12 @@ __all__ = [
     "plain",
     "render",
     "render_report",
+    "report_names",
     "write_example",
 ]
+
+#: the report of a whole run
+MAIN = "trial-meeting"
 
 
 def render_report(
@@ -41,9 +46,12 @@ def render_report(
     Parameters
     ----------
     out : path
-        Folder of a run; the pages (``report.html``, ...), ``tables/`` and ``figures/`` land there.
+        Folder of a run. The pages of the trial report are ``report.html``, ...; its ``tables/``
+        and ``figures/`` lie beside them. Another report has pages of its own name, and folders of
+        that name in ``tables/`` and ``figures/``.
     source : str
-        Name of a report of the package, or a path to a .qmd with the parameter ``run``.
+        Name of a report of the package (see `report_names`), or a path to a .qmd with the
+        parameter ``run``.
     formats : sequence of {"html", "pdf", "docx"}
     renderer : {"auto", "embedded", "quarto"}
         See `render`.
@@ -52,22 +60,44 @@ def render_report(
     -------
     list of Path
         Every file written, the pages first.
+
+    Raises
+    ------
+    UsageError
+        There is no such report.
     """
     named = resource_dir("reports") / f"{source}.qmd"
-    path = named if named.is_file() else Path(source)
-    name = "report" if source == "trial-meeting" else path.stem
-    run = load_run(out)
-    study, wanted = run.plan["study"], run.plan.get("report") or {}
-    about = f"Study {study['id']}" + (" · simulated data" if run.simulated else "")
+    path = named if source in report_names() else Path(source)
+    if path.suffix != ".qmd":
+        msg = f"no report {source!r}; there are {', '.join(report_names())}"
+        raise UsageError(msg)
+    main = source == MAIN
     return render(
         path,
         out=out,
         params={"run": str(Path(out).resolve())},
         formats=formats,
         renderer=renderer,
-        name=name,
-        header={
-            "title": plain(wanted.get("title") or study["title"]),
-            "subtitle": plain(wanted.get("subtitle") or about),
-        },
+        name="report" if main else path.stem,
+        products="" if main else path.stem,
+        header=_header(Path(out), main=main),
     )
+
+
+def report_names() -> list[str]:
+    """Reports of the package that show a run, by name."""
+    sources = resource_dir("reports").glob("[!_]*.qmd")
+    return sorted(path.stem for path in sources if path.stem != "validation")
+
+
+def _header(out: Path, *, main: bool) -> dict[str, str]:
+    """Title and subtitle: those of the study; a further report keeps its own title."""
+    run = load_run(out)
+    study, wanted = run.plan["study"], run.plan.get("report") or {}
+    about = f"Study {study['id']}" + (" · simulated data" if run.simulated else "")
+    if not main:
+        return {"subtitle": plain(f"{study['title']} · {about}")}
+    return {
+        "title": plain(wanted.get("title") or study["title"]),
+        "subtitle": plain(wanted.get("subtitle") or about),
+    }

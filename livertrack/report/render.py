@@ -35,6 +35,7 @@ def render(
     formats: Sequence[str] = ("html", "pdf"),
     renderer: Renderer = "auto",
     name: str | None = None,
+    products: str = "",
     header: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Render one .qmd; every file appears whole, and only when all of them could be made.
@@ -56,6 +57,8 @@ def render(
         pages of a run do not depend on a program that happens to be installed.
     name : str, optional
         Stem of the pages; default: that of the source.
+    products : str
+        Folder in ``tables`` and ``figures`` for what the cells wrote; default: these themselves.
     header : mapping, optional
         Header keys that replace those of the source, e.g. ``title``.
 
@@ -84,7 +87,7 @@ def render(
             pages = _by_quarto(report, assignments, formats, work, header or {})
         else:
             pages = _embedded(report, assignments, formats, work)
-        return _publish(pages, work, Path(out), name or report.path.stem)
+        return _publish(pages, work, Path(out), name or report.path.stem, products)
 
 
 def _check_formats(formats: Sequence[str]) -> None:
@@ -147,7 +150,9 @@ def _by_quarto(
     return quarto_pages(copy, formats, python=sys.executable, header=header, known=known)
 
 
-def _publish(pages: Mapping[str, bytes], work: Path, out: Path, name: str) -> list[Path]:
+def _publish(
+    pages: Mapping[str, bytes], work: Path, out: Path, name: str, folder: str
+) -> list[Path]:
     written = []
     for suffix, content in pages.items():
         with whole_file(out / f"{name}.{suffix}") as temporary:
@@ -156,7 +161,7 @@ def _publish(pages: Mapping[str, bytes], work: Path, out: Path, name: str) -> li
     for product in PRODUCTS:
         made = sorted(file for file in (work / product).rglob("*") if file.is_file())
         for file in made:
-            target = out / file.relative_to(work)
+            target = out / product / folder / file.relative_to(work / product)
             with whole_file(target) as temporary:
                 shutil.copyfile(file, temporary)
             written.append(target)

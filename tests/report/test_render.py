@@ -188,3 +188,22 @@ def test_init_copies_sources_that_render_and_replaces_nothing(
 def test_a_folder_without_a_run_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"plan\.json"):
         load_run(tmp_path)
+
+
+def test_a_report_that_does_not_exist_is_said_with_those_that_do(lab_folder: Path) -> None:
+    from livertrack.report import render_report, report_names
+
+    assert "trial-meeting" in report_names()
+    assert "validation" not in report_names()
+    with pytest.raises(UsageError, match=r"no report 'atlas'; there are .*trial-meeting"):
+        render_report(lab_folder, "atlas")
+
+
+def test_products_of_a_further_report_lie_in_its_own_folder(tmp_path: Path) -> None:
+    source = write(tmp_path, HEAD + '```{python}\n#| label: one\n#| output: asis\n'
+                   'from pathlib import Path\nPath("tables").mkdir()\n'
+                   'Path("tables/a.csv").write_text("1")\nprint("ok")\n```\n')  # fmt: skip
+    out = tmp_path / "o"
+    render(source, out=out, formats=("html",), products="mine")
+    assert (out / "tables" / "mine" / "a.csv").read_text() == "1"
+    assert not (out / "tables" / "a.csv").exists()
