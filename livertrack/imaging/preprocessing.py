@@ -84,11 +84,21 @@ class Prepared:
     quality: Mapping[str, Any]
     _back: _Back = field(repr=False)
 
-    def restore(self, rows: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Labels of the voxels of ``mask`` (C order) as a map on the scan's own grid."""
-        working = np.zeros(self.mask.shape, np.int16)
-        working[self.mask] = rows
-        return self._back.to_scan(working)
+    def restore(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Values of the voxels of ``mask``, (n, ...) in C order, on the scan's own grid.
+
+        Returns
+        -------
+        array
+            (x, y, z, ...) of the same type; zero outside the scan's mask.
+        """
+        working = np.zeros(self.mask.shape, np.int32)
+        working[self.mask] = np.arange(1, len(rows) + 1)
+        place = self._back.to_scan(working)
+        out = np.zeros((*place.shape, *rows.shape[1:]), rows.dtype)
+        inside = place > 0
+        out[inside] = rows[place[inside] - 1]
+        return out
 
 
 @dataclass(frozen=True)
@@ -102,18 +112,19 @@ class _Back:
     working_box: tuple[slice, slice, slice]
     working_mask: Bools
 
-    def to_scan(self, labels: NDArray[np.int16]) -> NDArray[np.int16]:
+    def to_scan(self, numbers: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Number (from 1) of the working voxel nearest to each voxel of the scan's mask."""
         x, y, z = self.box
         box_shape = (x.stop - x.start, y.stop - y.start, z.stop - z.start)
-        full: Any = np.zeros(self.working_mask.shape, np.int16)
-        full[self.working_box] = labels
+        full: Any = np.zeros(self.working_mask.shape, np.int32)
+        full[self.working_box] = numbers
         if full.shape != box_shape:
             index = [_nearest(new, old) for new, old in zip(box_shape, full.shape, strict=True)]
             full = full[np.ix_(*index)]
-        canonical = np.zeros(self.shape, np.int16)
+        canonical = np.zeros(self.shape, np.int32)
         canonical[self.box] = full
         back = nib.orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], self.orientation)
-        out = np.asarray(nib.orientations.apply_orientation(canonical, back), np.int16)
+        out = np.asarray(nib.orientations.apply_orientation(canonical, back), np.int32)
         missed = self.mask & (out == 0)
         if missed.any():
             nearest = ndimage.distance_transform_edt(

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from livertrack._files import canonical_json, hash_file, hash_text, whole_file, write_json
+from livertrack._files import canonical_json, hash_text
 from livertrack._region_names import region_name
 from livertrack._results import Result
-from livertrack.errors import DataError, UsageError
+from livertrack.errors import UsageError
+from livertrack.imaging import label_files as files
 from livertrack.imaging._scan_records import with_baseline
 from livertrack.imaging.quality import Limits, flags_of
-from livertrack.imaging.reading import UnusableImage, files_behind
+from livertrack.imaging.reading import UnusableImage
 from livertrack.imaging.regions import WHOLE, Regions, region_counts
-from livertrack.imaging.scan import Scan, Source, sources
+from livertrack.imaging.scan import Source, sources
+from livertrack.imaging.soft_labels import SOFTNESS
 
 if TYPE_CHECKING:
     from livertrack.imaging.vocabulary import Vocabulary
@@ -90,6 +88,7 @@ def signatures(
     on_error: Literal["exclude", "stop"] = "exclude",
     min_voxels: int = 500,
     unknown: Unknown = "nearest",
+    probabilities: bool = False,
     resume: bool = True,
     device: str | None = None,
     progress: bool = False,
@@ -125,6 +124,10 @@ def signatures(
         What becomes of voxels unlike any tissue that the vocabulary has seen
         (`Vocabulary.label`): the nearest type, or 0 in the label map and no part of any region.
         Their share of the mask is ``UNKNOWN`` of ``scans`` either way.
+    probabilities : bool
+        With ``out``, write the probability of every type in every voxel too (`soft_labels`), as
+        ``..._probseg.nii.gz``, (x, y, z, K) in steps of 1/255: pathways counted from them take
+        less noise for change.
     resume : bool
         Reuse label maps of ``out`` made from the same files, vocabulary and settings.
 
@@ -159,11 +162,12 @@ def signatures(
     )
     rules = regions or Regions(shells=shells)
     maps = None if out is None else Path(out) / "maps"
-    names = map_names(scans)
+    names = files.map_names(scans)
+    softness = SOFTNESS if probabilities and maps is not None else None
     work = partial(
-        _one, vocabulary=vocabulary, uses=_uses(vocabulary, rules, min_voxels, unknown),
-        maps=maps, rules=rules, min_voxels=min_voxels, unknown=unknown, resume=resume,
-        device=device,
+        _one, vocabulary=vocabulary, uses=_uses(vocabulary, rules, min_voxels, unknown, softness),
+        maps=maps, rules=rules, min_voxels=min_voxels, unknown=unknown, softness=softness,
+        resume=resume, device=device,
     )  # fmt: skip
     jobs = (delayed(work)(scan, name) for scan, name in zip(scans, names, strict=True))
     done = Parallel(n_jobs=workers, return_as="generator")(jobs)
@@ -171,42 +175,13 @@ def signatures(
     return _result(scans, rows, vocabulary, rules, limits, baseline, on_error)
 
 
-def map_names(scans: Sequence[Source]) -> list[str]:
-    """File name of each scan's label map: letters and digits only, never the same for two scans.
-
-    A label without letters or digits, or that another's label would equal, gets a short hash of
-    the original.
-    """
-    subjects = _labels([scan.subject for scan in scans])
-    visits = _labels([scan.visit for scan in scans])
-    names = [
-        f"sub-{subjects[scan.subject]}_ses-{visits[scan.visit]}_desc-vocab_dseg.nii.gz"
-        for scan in scans
-    ]
-    if len({name.lower() for name in names}) < len(names):
-        msg = "images: several scans have the same subject and AVISIT; number the visits apart"
-        raise DataError(msg)
-    return names
-
-
-def _labels(values: Sequence[str]) -> dict[str, str]:
-    plain = {value: re.sub(r"[^A-Za-z0-9]", "", value) for value in values}
-    folded: dict[str, set[str]] = {}
-    for value, label in plain.items():
-        folded.setdefault(label.lower(), set()).add(value)
-    return {
-        value: label
-        if label and len(folded[label.lower()]) == 1
-        else f"{label}x{hash_text(value)[:8]}"
-        for value, label in plain.items()
-    }
-
-
-def _uses(vocabulary: Vocabulary, rules: Regions, min_voxels: int, unknown: str) -> str:
+def _uses(
+    vocabulary: Vocabulary, rules: Regions, min_voxels: int, unknown: str, softness: float | None
+) -> str:
     return canonical_json(
         {
             "vocabulary": vocabulary.hash, "regions": rules.settings(), "least": min_voxels,
-            "unknown": unknown,
+            "unknown": unknown, "softness": softness,
         }
     )  # fmt: skip
 
@@ -221,6 +196,7 @@ def _one(
     rules: Regions,
     min_voxels: int,
     unknown: Unknown,
+    softness: float | None,
     resume: bool,
     device: str | None,
 ) -> dict[str, Any]:
@@ -236,83 +212,25 @@ def _one(
         stored = None
         key = ""
         if maps is not None:
-            key = hash_text(uses + _input_hash(source))
-            stored = _stored(maps / name, key) if resume else None
+            key = hash_text(uses + files.input_hash(source))
+            stored = files.stored(maps / name, key) if resume else None
         if stored is not None:
             return {**stored, "map": name, "reused": True}
         scan = source.load()
         if scan.n_voxels < min_voxels:
             cure = "segment again or lower min_voxels"
             raise UnusableImage(f"fewer than {min_voxels} liver voxels", cure=cure)
-        labels, quality = vocabulary.label_scan(scan, unknown=unknown, device=device)
-        counts = region_counts(labels, scan, vocabulary.n_types, rules)
-        row = {"quality": quality, "counts": counts}
+        found = vocabulary.labelled(scan, unknown=unknown, softness=softness, device=device)
+        counts = region_counts(found.labels, scan, vocabulary.n_types, rules)
+        row = {"quality": found.quality, "counts": counts}
         if maps is not None:
-            _write_map(maps / name, labels, scan, {**row, "inputs": key})
+            facts = {**row, "inputs": key}
+            files.write(maps / name, found.labels, found.shares, scan, facts)
         return {**row, "map": name if maps is not None else "", "reused": False}
     except UnusableImage as error:
         if maps is not None:
-            _forget(maps / name)
+            files.forget(maps / name)
         return {"reason": error.problem, "message": str(error), "cure": error.cure}
-
-
-def _input_hash(source: Source) -> str:
-    """Hash of the bytes a label map depends on, and of how they are read."""
-    labels = [source.liver_label, source.reference_label, source.vessel_label]
-    how = canonical_json([*labels, list(source.sequences)])
-    if source.scan is None:
-        paths = [path for path in (*source.images, source.mask) if path is not None]
-        files = [files_behind(path) for path in paths]
-        return how + "".join(
-            "".join(map(hash_file, behind)) if behind else "absent" for behind in files
-        )
-    scan = source.scan
-    parts = [scan.volume, scan.mask, np.array(scan.spacing), np.asarray(scan.affine)]
-    parts += [part for part in (scan.reference, scan.vessels) if part is not None]
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(f"{part.shape}{part.dtype}".encode())
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return how + digest.hexdigest()
-
-
-def _sidecar(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(".nii.gz") + ".json")
-
-
-def _stored(path: Path, key: str) -> dict[str, Any] | None:
-    """Read the counts beside a finished, unchanged label map of the same inputs."""
-    try:
-        stored = json.loads(_sidecar(path).read_text(encoding="utf-8"))
-        same = stored["inputs"] == key and stored["map"] == hash_file(path)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if not same:
-        return None
-    quality = {k: np.nan if v is None else v for k, v in stored["quality"].items()}
-    return {"quality": quality, "counts": stored["counts"]}
-
-
-def _write_map(
-    path: Path, labels: np.ndarray[Any, Any], scan: Scan, facts: Mapping[str, Any]
-) -> None:
-    """Write the label map, then its counts: a map without counts is not finished."""
-    _forget(path)
-    image = nib.Nifti1Image(labels, scan.affine)
-    image.header.set_xyzt_units("mm")
-    with whole_file(path) as temporary:
-        nib.save(image, temporary)
-    quality = {
-        k: None if isinstance(v, float) and not np.isfinite(v) else v
-        for k, v in facts["quality"].items()
-    }
-    write_json(_sidecar(path), {**facts, "quality": quality, "map": hash_file(path)})
-
-
-def _forget(path: Path) -> None:
-    """Remove what an earlier run with other inputs left."""
-    _sidecar(path).unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
 
 
 def _result(

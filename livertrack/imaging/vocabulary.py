@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from livertrack.errors import DataError, UsageError
 from livertrack.imaging import _fitting, _vocabulary_file
-from livertrack.imaging._assignment import Work, signed_types
+from livertrack.imaging._assignment import Labelled, Work, signed_types, types_and_shares
 from livertrack.imaging._dense import over_voxels
 from livertrack.imaging._threads import pick_device, torch_threads
+from livertrack.imaging.label_files import STEPS
 from livertrack.imaging.network import Encoder
 from livertrack.imaging.preprocessing import (
     Align,
@@ -30,6 +31,7 @@ from livertrack.imaging.preprocessing import (
 from livertrack.imaging.quality import quality_numbers
 from livertrack.imaging.scan import Bools, Floats, Scan, Spacing, sources
 from livertrack.imaging.signatures import Unknown
+from livertrack.imaging.soft_labels import latent_variance
 from livertrack.imaging.training import Recipe
 
 Method = Literal["joint", "kmeans", "dcn"]
@@ -194,18 +196,41 @@ class Vocabulary:
 
         Among them ``UNKNOWN``: part of the mask unlike any tissue seen (see `label`).
         """
-        where = pick_device(device)
-        prepared, labels = self._over(scan, where, threads, signed_types)
+        found = self.labelled(scan, unknown=unknown, device=device, threads=threads)
+        return found.labels, found.quality
+
+    def labelled(
+        self,
+        scan: Scan,
+        *,
+        unknown: Unknown = "nearest",
+        softness: float | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+    ) -> Labelled:
+        """Label map, quality numbers and, with ``softness``, probabilities, in one pass.
+
+        See `label_scan` and `soft_labels`.
+        """
+        work: Callable[[Vocabulary, torch.device], Work] = signed_types
+        if softness is not None:
+            work = partial(types_and_shares, variance=latent_variance(self, softness))
+        prepared, rows = self.over(scan, work, device=pick_device(device), threads=threads)
+        labels = (rows if softness is None else rows[:, 0]).astype(np.int16)
         marked = prepared.restore(labels)
         fixed = self.preparation.fixed(len(scan.volume)) > 0
         numbers = quality_numbers(scan, quantitative=fixed.tolist())
         share = float((marked < 0).sum() / max(1, int(scan.mask.sum())))
         kept = np.abs(marked) if unknown == "nearest" else np.maximum(marked, 0)
-        return kept.astype(np.int16), {**numbers, **prepared.quality, "UNKNOWN": share}
+        shares = None
+        if softness is not None:
+            shares = prepared.restore(np.rint(rows[:, 1:] * STEPS).astype(np.uint8))
+        quality = {**numbers, **prepared.quality, "UNKNOWN": share}
+        return Labelled(kept.astype(np.int16), shares, quality)
 
-    def _over(
-        self, scan: Scan, device: torch.device, threads: int | None,
-        work: Callable[[Vocabulary, torch.device], Work],
+    def over(
+        self, scan: Scan, work: Callable[[Vocabulary, torch.device], Work], *,
+        device: torch.device, threads: int | None = None,
     ) -> tuple[Prepared, NDArray[Any]]:  # fmt: skip
         """Prepare a scan and apply ``work`` to the latents of its voxels."""
         channels = int(self.encoder.settings["channels"])

@@ -15,6 +15,7 @@ import pandas as pd
 
 from livertrack._files import hash_file, hash_text, whole_file, write_parquet
 from livertrack.errors import DataError, PlanError
+from livertrack.imaging.label_files import soft_name
 from livertrack.pipeline.ledger import Ledger
 from livertrack.pipeline.progress import Progress
 from livertrack.pipeline.vocabulary import (
@@ -89,16 +90,9 @@ def run_imaging(
         hashes |= ledger.step("measures", uses, [adam / "admap.parquet"], steps.measures)
     example = out / "example.safetensors"
     ledger.step("example", {**uses, "signatures": hashes}, [example], steps.example)
-    soft: dict[str, str] = {}
-    if settings.counts_probabilities:
-        bar.start("probabilities of tissue types")
-        soft = ledger.step(
-            "soft_labels", {**uses, "signatures": hashes}, steps.soft_files, steps.soft_labels
-        )
     bar.start("correspondence and pathways")
-    pathways_use = {**uses, "signatures": hashes, "soft": soft}
+    pathways_use = {**uses, "signatures": hashes}
     hashes |= ledger.step("pathways", pathways_use, steps.pathway_files, steps.pathways)
-    hashes |= soft
     recovery = matches = None
     if settings.truth is not None:
         bar.start("comparison with the known truth")
@@ -163,24 +157,6 @@ class _Steps:
         )  # fmt: skip
         write_parquet(self.out / "adam" / "admap.parquet", result.records)
 
-    def soft_labels(self) -> None:
-        """Write the probabilities of the types of every labelled scan."""
-        from livertrack.imaging.soft_labels import write_soft_labels
-
-        settings = self._settings
-        write_soft_labels(
-            self._labelled(repeats=True), self._load(), out=self.out / "maps",
-            liver_label=settings.liver_label, reference_label=settings.reference_label,
-            vessel_label=settings.vessel_label, progress=True,
-        )  # fmt: skip
-
-    def soft_files(self) -> list[Path]:
-        """Give the files of the probabilities: one beside every label map."""
-        from livertrack.imaging.soft_labels import soft_name
-
-        names = pd.read_parquet(self.out / "adam" / "adscan.parquet", columns=["MAP"])["MAP"]
-        return [self.out / "maps" / soft_name(name) for name in names if name]
-
     def pathways(self) -> None:
         """Carry each follow-up to its baseline and count what became of each tissue type."""
         from livertrack.imaging.pathways import pathway_records
@@ -222,13 +198,15 @@ class _Steps:
         return [*files, cells] if cells.is_file() else files
 
     def signature_files(self) -> list[Path]:
-        """Give the files of the signatures: two datasets and the label maps that they list."""
+        """Give the files of the signatures: two datasets, label maps, probabilities."""
         adam = self.out / "adam"
         files = [adam / "admri.parquet", adam / "adscan.parquet"]
         if not files[1].is_file():
             return files
-        names = pd.read_parquet(files[1], columns=["MAP"])["MAP"]
-        return [*files, *(self.out / "maps" / name for name in names if name)]
+        names = [name for name in pd.read_parquet(files[1], columns=["MAP"])["MAP"] if name]
+        if self._settings.counts_probabilities:
+            names += [soft_name(name) for name in names]
+        return [*files, *(self.out / "maps" / name for name in names)]
 
     def recovery(self) -> None:
         """Compare label maps, and those of k-means on raw patches, with the simulated truth."""
@@ -324,8 +302,6 @@ class _Steps:
         scans = scans[[*keys, "AVISITN", "MAP"]].merge(paths, on=keys)
         scans["MAP"] = [str(self.out / "maps" / name) for name in scans["MAP"]]
         if self._settings.counts_probabilities:
-            from livertrack.imaging.soft_labels import soft_name
-
             scans["PROBS"] = [str(Path(path).with_name(soft_name(path))) for path in scans["MAP"]]
         return scans
 

@@ -141,7 +141,8 @@ def study_signatures(study: Study, vocabulary: Vocabulary, out: Path) -> Signatu
         baseline=study.plan.data.baseline, liver_label=settings.liver_label,
         reference_label=settings.reference_label, vessel_label=settings.vessel_label,
         on_error=settings.on_error, unknown=settings.unknown,
-        min_voxels=settings.min_voxels, progress=True,
+        probabilities=settings.counts_probabilities, min_voxels=settings.min_voxels,
+        progress=True,
     )  # fmt: skip
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from livertrack.errors import ImageError, UsageError
 from livertrack.imaging import Vocabulary, fit_vocabulary, image_pairs, signatures
+from livertrack.imaging.label_files import map_names, soft_name
 from livertrack.imaging.regions import capsule_shells
 from livertrack.imaging.scan import Source
-from livertrack.imaging.signatures import map_names
 
 from .test_reading import damage
 
@@ -98,6 +98,23 @@ def test_nothing_is_done_twice_and_a_changed_byte_is_done_again(study, vocabular
     pd.testing.assert_frame_equal(first.scans, third.scans)
 
 
+def test_probabilities_are_written_with_the_labels_and_change_none(study, vocabulary, tmp_path):
+    bare = signatures(study, vocabulary, out=tmp_path / "bare", **LABELS)
+    given = {"out": tmp_path / "both", "probabilities": True, **LABELS}
+    both = signatures(study, vocabulary, **given)
+    pd.testing.assert_frame_equal(bare.scans, both.scans)
+    for name in both.scans["MAP"]:
+        one, two = (tmp_path / folder / "maps" / name for folder in ("bare", "both"))
+        assert one.read_bytes() == two.read_bytes()
+        assert two.with_name(soft_name(name)).is_file()
+    assert not list((tmp_path / "bare" / "maps").glob("*_probseg*"))
+    assert signatures(study, vocabulary, **given).n_reused == 4
+    next((tmp_path / "both" / "maps").glob("*A1*Week12*_probseg*")).write_bytes(b"spoiled")
+    assert signatures(study, vocabulary, **given).n_reused == 3
+    assert signatures(study, vocabulary, out=tmp_path / "both", **LABELS).n_reused == 0
+    assert not list((tmp_path / "both" / "maps").glob("*_probseg*"))
+
+
 def test_row_order_column_order_and_workers_do_not_matter(study, vocabulary):
     one = signatures(study, vocabulary, **LABELS)
     shuffled = study.sample(frac=1, random_state=1)[study.columns[::-1]]
@@ -156,7 +173,7 @@ def test_an_interrupted_run_is_resumed_with_the_same_result_and_nothing_done_twi
     study, vocabulary, tmp_path, monkeypatch, after
 ):
     whole = signatures(study, vocabulary, out=tmp_path / "whole", **LABELS)
-    original, calls = Vocabulary.label_scan, []
+    original, calls = Vocabulary.labelled, []
 
     def stops(self, scan, **options):
         if len(calls) == after:
@@ -164,10 +181,10 @@ def test_an_interrupted_run_is_resumed_with_the_same_result_and_nothing_done_twi
         calls.append(1)
         return original(self, scan, **options)
 
-    monkeypatch.setattr(Vocabulary, "label_scan", stops)
+    monkeypatch.setattr(Vocabulary, "labelled", stops)
     with pytest.raises(KeyboardInterrupt):
         signatures(study, vocabulary, out=tmp_path / "cut", **LABELS)
-    monkeypatch.setattr(Vocabulary, "label_scan", original)
+    monkeypatch.setattr(Vocabulary, "labelled", original)
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "cut" / "maps").glob("*")}
     again = signatures(study, vocabulary, out=tmp_path / "cut", **LABELS)
     assert again.n_reused == after

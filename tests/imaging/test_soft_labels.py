@@ -6,20 +6,28 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from livertrack.imaging import Scan, fit_vocabulary, signatures
+from livertrack.imaging._assignment import type_shares
 from livertrack.imaging._coupling import count_pairs, couple
+from livertrack.imaging.label_files import soft_name
 from livertrack.imaging.pathways import pathway_records
-from livertrack.imaging.soft_labels import _shares, _spread, soft_labels, soft_name
-from livertrack.imaging.soft_labels import write_soft_labels as write
+from livertrack.imaging.soft_labels import _spread, soft_labels
 
 
 def _words(centres, groups, distances):
     groups = np.array(groups, np.int16)
     return SimpleNamespace(
-        centres=np.array(centres, float), groups=groups, n_types=int(groups.max()),
+        centres=np.array(centres, np.float32), groups=groups, n_types=int(groups.max()),
         card={"distances": np.array(distances, float)},
+        encoder=SimpleNamespace(fused=lambda: lambda columns: columns),
     )  # fmt: skip
+
+
+def _shares(words, latents, variance):
+    columns = torch.tensor(latents.T, dtype=torch.float32)
+    return type_shares(words, torch.device("cpu"), variance)(columns).numpy()
 
 
 def test_shares_of_a_hand_worked_place():
@@ -99,10 +107,12 @@ def written(study, tmp_path):
     words = fit_vocabulary(
         study, n_types=3, seed=5, steps=30, n_places=1200, liver_label=5, reference_label=1
     )
-    labelled = signatures(study, words, out=tmp_path, liver_label=5, reference_label=1, shells=0)
+    labelled = signatures(
+        study, words, out=tmp_path, probabilities=True, liver_label=5, reference_label=1, shells=0
+    )
     rows = labelled.scans[["USUBJID", "AVISIT", "AVISITN", "MAP"]].merge(_as_rows(study))
     rows["MAP"] = [str(tmp_path / "maps" / name) for name in rows["MAP"]]
-    return rows, words
+    return rows
 
 
 def _as_rows(study):
@@ -123,9 +133,8 @@ def _flows(rows, **more):
 
 
 def test_soft_labels_reach_the_pathways(written, tmp_path):
-    scans, words = written
-    paths = write(scans, words, out=tmp_path / "maps", liver_label=5, reference_label=1)
-    assert [path.name for path in paths] == [soft_name(name) for name in scans["MAP"]]
+    scans = written
+    paths = [tmp_path / "maps" / soft_name(name) for name in scans["MAP"]]
     image = nib.load(paths[0])
     shares = np.asarray(image.dataobj, np.float32)
     assert image.get_data_dtype() == np.uint8
@@ -142,9 +151,10 @@ def test_soft_labels_reach_the_pathways(written, tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_change_no_byte(written, tmp_path):
-    scans, words = written
-    given = {"liver_label": 5, "reference_label": 1}
-    one = write(scans, words, out=tmp_path / "one", workers=1, **given)
-    two = write(scans, words, out=tmp_path / "two", workers=2, **given)
+def test_workers_change_no_byte(study, quick, tmp_path):
+    given = {"liver_label": 5, "reference_label": 1, "probabilities": True}
+    for workers in (1, 2):
+        signatures(study, quick, out=tmp_path / str(workers), workers=workers, **given)
+    one, two = (sorted((tmp_path / n / "maps").iterdir()) for n in ("1", "2"))
     assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
+    assert sum(p.name.endswith("_probseg.nii.gz") for p in one) == 4
