@@ -42,6 +42,7 @@ _EXPORTS = {
     "biopsy_prediction": "livertrack.endpoints.biopsy_prediction",
     "cross_validate": "livertrack.endpoints.cross_validation",
     "Tabular": "livertrack.endpoints.cross_validation",
+    "evaluate_task": "livertrack.tasks.evaluate",
     "Combat": "livertrack.endpoints.combat",
     "Harmonised": "livertrack.endpoints.combat",
     "prediction_interval": "livertrack.endpoints.prediction_interval",
@@ -107,6 +108,10 @@ _EXPORTS = {
     "baseline_table": "livertrack.endpoints.descriptive",
     "signature_summary": "livertrack.endpoints.descriptive",
     "scan_quality": "livertrack.endpoints.scan_quality",
+    "registration_quality": "livertrack.endpoints.scan_quality",
+    "site_effects": "livertrack.endpoints.site_effects",
+    "type_atlas": "livertrack.endpoints.type_atlas",
+    "type_correlation": "livertrack.endpoints.type_correlation",
     "vocabulary_recovery": "livertrack.endpoints.vocabulary_recovery",
     "planted_pathways": "livertrack.endpoints.planted_pathways",
     # errors

@@ -18,11 +18,18 @@ from livertrack.endpoints import _prediction_frames as made
 from livertrack.endpoints._checks import require_conf_level
 from livertrack.endpoints._metrics import PRIMARY, permutation_p, primary
 from livertrack.endpoints._splits import Problem, Task
-from livertrack.endpoints.cross_validation._folds import Fold, Vector, fit_fold, permuted_metric
+from livertrack.endpoints.cross_validation._folds import (
+    Fold,
+    Vector,
+    fit_fold,
+    mean_folds,
+    permuted_metric,
+)
 from livertrack.endpoints.cross_validation._input import (
     Rows,
     gather,
     require_enough,
+    require_members,
     require_options,
 )
 from livertrack.endpoints.cross_validation.guard import require_no_leakage
@@ -74,6 +81,7 @@ def cross_validate(
     external: pd.DataFrame | None = None,
     hashes: Sequence[str] = (),
     fitted_on: Mapping[str, Collection[Any]] | None = None,
+    ensembles: Mapping[str, Sequence[str]] | None = None,
     n_folds: int = 5,
     n_inner: int = 3,
     n_repeats: int = 1,
@@ -108,6 +116,8 @@ def cross_validate(
         Columns with a hash of each image's content: an image that occurs twice is refused.
     fitted_on : mapping of name to subjects, optional
         Subjects that an extractor of features was fitted on; refused if one of them is predicted.
+    ensembles : mapping of name to names of models, optional
+        Mean prediction of these models of the same fold, as a model of its own; nothing is fitted.
     n_folds, n_inner, n_repeats : int
         Outer folds, inner folds (where a model has candidates), partitions to average.
     combine : {"mean", "median", "max"}
@@ -159,6 +169,7 @@ def cross_validate(
         n_inner=n_inner, n_repeats=n_repeats, n_perm=n_perm, n_boot=n_boot, task=task,
     )  # fmt: skip
     learners = as_learners(models, columns)
+    require_members(ensembles or {}, learners)
     rows = gather(data, external, outcome, subject, site, time, task, learners)
     if split == "k-fold":
         require_enough(rows.problem, n_folds, outcome)
@@ -173,6 +184,7 @@ def cross_validate(
     )  # fmt: skip
     fit = partial(fit_fold, rows.frame, rows.problem, n_inner=n_inner, seed=seed)
     fits = fits_by_model(fit, learners, splits, use="cross_validate")
+    fits |= {name: mean_folds([fits[m] for m in of]) for name, of in (ensembles or {}).items()}
     average = {
         name: mean_prediction(splits, [fold.predicted for fold in folds], tested)
         for name, folds in fits.items()
@@ -215,7 +227,7 @@ def cross_validate(
         text="",
         settings={
             "method": f"{split} cross-validation by subject", "outcome": outcome, "task": task,
-            "subject": subject, "site": site or "", "models": list(learners), "split": split,
+            "subject": subject, "site": site or "", "models": list(fits), "split": split,
             "n_fits": len(splits), "n_inner": n_inner, "n_repeats": n_repeats, "n_perm": n_perm,
             "n_boot": n_boot, "conf_level": conf_level, "threshold": threshold, "seed": seed,
             "combine": combine, "n_subjects": len(whole.y), "n_rows": len(problem.y),

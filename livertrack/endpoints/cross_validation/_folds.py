@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -58,6 +59,14 @@ def fit_fold(
         )
         predicted = _checked(predict(rows[split.test]), problem, int(split.test.sum()))
     return Fold(predicted, chosen.label())
+
+
+def mean_folds(members: Sequence[Sequence[Fold]]) -> list[Fold]:
+    """Mean prediction of several models, fold by fold."""
+    return [
+        Fold(np.mean([fold.predicted for fold in same], axis=0), f"mean of {len(same)} models")
+        for same in zip(*members, strict=True)
+    ]
 
 
 def permuted_metric(

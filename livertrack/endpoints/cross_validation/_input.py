@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -115,6 +115,20 @@ def require_enough(problem: Problem, n_folds: int, outcome: str) -> None:
         if rarer < n_folds:
             msg = f"{outcome}: {rarer} subjects of the rarer class are fewer than {n_folds} folds"
             raise DataError(msg)
+
+
+def require_members(
+    ensembles: Mapping[str, Sequence[str]], learners: Mapping[str, Learner]
+) -> None:
+    """Raise `UsageError` where an ensemble has no members, unknown ones or the name of a model."""
+    for name, members in ensembles.items():
+        unknown = [m for m in members if m not in learners]
+        if name in learners or unknown or not members:
+            msg = (
+                f"ensembles: {name} takes names of models ({', '.join(learners)}) and has a name "
+                f"of its own; got {', '.join(members) or 'none'}"
+            )
+            raise UsageError(msg)
 
 
 def _sorted(frame: pd.DataFrame, subject: str) -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""Networks that predict an outcome from pictures: architectures, one trainer, model files."""
