@@ -117,9 +117,22 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--format", nargs="*", choices=["html", "pdf", "docx"], default=["html"])
     sub.add_argument("--json", action="store_true")
 
-    sub = add("rerun", _rerun, "run again from a manifest and compare")
+    sub = add("rerun", _rerun, "run again from a manifest, compare, and report what differs")
     sub.add_argument("manifest", type=Path)
     sub.add_argument("--study", type=Path, help="where the study is now, if it moved")
+    sub.add_argument(
+        "--new-environment",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="in a new virtual environment of the run's own lock and code",
+    )
+    sub.add_argument(
+        "--report",
+        type=Path,
+        metavar="FOLDER",
+        help="where rerun-report.json and .html go; default: the run folder",
+    )
     sub.add_argument("--json", action="store_true")
 
     sub = add("diff", _diff, "list the statistics that differ between two runs")
@@ -270,15 +283,22 @@ def _replicate(a: argparse.Namespace) -> int:
 
 
 def _rerun(a: argparse.Namespace) -> int:
-    from livertrack.pipeline.rerun import rerun
+    from livertrack.pipeline.rerun import rerun, write_rerun_report
 
-    report = rerun(a.manifest, study=a.study)
+    report = rerun(
+        a.manifest, study=a.study, new_environment=a.new_environment is not None,
+        environment=a.new_environment or None,
+    )  # fmt: skip
+    beside = a.manifest if a.manifest.is_dir() else a.manifest.parent
+    pages = write_rerun_report(report, a.report or beside)
     if a.json:
-        print(json.dumps(report, indent=2))
+        print(pages[0].read_text(encoding="utf-8"), end="")
         return 0 if report["same"] else 1
     for kind, what in (
         ("input", report["inputs"]), ("output", report["outputs"]),
         ("difference", report["differences"]), ("version", report["versions"]),
+        ("environment", (report["environment"] or {}).get("differences", ())),
+        ("note", report["notes"]),
     ):  # fmt: skip
         for line in what:
             print(f"{kind}: {line}")
@@ -291,6 +311,7 @@ def _rerun(a: argparse.Namespace) -> int:
             if report["inputs"]
             else f"the rerun differs ({counts})"
         )
+    print(pages[1])
     return 0 if report["same"] else 1
 
 

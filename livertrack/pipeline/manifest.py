@@ -10,12 +10,13 @@ from typing import Any
 from livertrack._files import hash_file, write_json
 from livertrack.errors import UsageError
 from livertrack.pipeline import audit
-from livertrack.pipeline.environment import machine, versions
+from livertrack.pipeline.environment import machine, purposes, versions
+from livertrack.pipeline.lock import write_environment
 from livertrack.study import Study
 
 SCHEMA = 1
 #: files that tell of the run itself and therefore are no output of it
-OWN_FILES = ("manifest.json", audit.LOG)
+OWN_FILES = ("manifest.json", audit.LOG, "rerun-report.json", "rerun-report.html")
 
 
 def provenance(study: Study, inputs: dict[str, str]) -> dict[str, Any]:
@@ -45,7 +46,11 @@ def parameter_labels(study: Study) -> dict[str, str]:
 
 
 def write_manifest(out: Path, study: Study, facts: dict[str, Any]) -> Path:
-    """Write ``manifest.json``: the facts, the place of the study and every output's SHA-256."""
+    """Write ``manifest.json``: the facts, the place of the study and every output's SHA-256.
+
+    The lock and the code of the run are written before it, so that it vouches for them too.
+    """
+    environment = write_environment(out, tuple(purposes()))
     outputs = {
         path.relative_to(out).as_posix(): hash_file(path)
         for path in sorted(out.rglob("*"))
@@ -53,7 +58,8 @@ def write_manifest(out: Path, study: Study, facts: dict[str, Any]) -> Path:
     }
     path = out / "manifest.json"
     place = Path(os.path.relpath(study.path.resolve(), out.resolve())).as_posix()
-    write_json(path, {**facts, "study_path": place, "outputs": outputs})
+    made = {"study_path": place, "environment": environment, "outputs": outputs}
+    write_json(path, {**facts, **made})
     return path
 
 
