@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = group.add_subparsers(metavar="VERB", required=True)
     sub = add("render", _report_render, "render a report of a finished run", verbs)
     sub.add_argument("run", type=Path)
-    sub.add_argument("--report", default="trial-meeting", metavar="NAME",
+    sub.add_argument("--report", metavar="NAME",
                      help="of the package, or a .qmd of your own")  # fmt: skip
     _report_options(sub)
     sub = add("init", _report_init, "copy the report sources for plain `quarto render`", verbs)

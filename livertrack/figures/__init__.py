@@ -26,9 +26,13 @@ from livertrack.figures.power import power_curves, separation_curves
 from livertrack.figures.prediction import (
     calibration_plot,
     confusion_matrices,
+    cross_validation_panels,
+    model_forest,
+    observed_against_predicted,
     prediction_panels,
     roc_curves,
 )
+from livertrack.figures.prognosis import importance_bars, prognosis_panels
 from livertrack.figures.replication import replication_forest
 from livertrack.figures.shift import rater_heat_map, shift_heat_map
 from livertrack.figures.signatures import signature_trajectories
@@ -55,11 +59,13 @@ __all__ = [
     "composition_lines",
     "confusion_matrices",
     "consort",
+    "cross_validation_panels",
     "estimates_by",
     "exemplar_patches",
     "figure_of",
     "forest",
     "hypothesis_graph",
+    "importance_bars",
     "incidence_curves",
     "intensity_profiles",
     "kaplan_meier_curve",
@@ -70,11 +76,14 @@ __all__ = [
     "mean_event_curves",
     "mmrm_diagnostic_panels",
     "model_figure",
+    "model_forest",
+    "observed_against_predicted",
     "odds_forest",
     "pathway_matrix",
     "plot_result",
     "power_curves",
     "prediction_panels",
+    "prognosis_panels",
     "rater_heat_map",
     "real_change_panels",
     "replication_forest",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -42,32 +42,102 @@ def prediction_panels(result: Any, *, labels: Mapping[str, str] | None = None) -
 
 
 @styled
-def cross_validation_panels(result: Any) -> Any:
-    """ROC curves (binary outcomes) beside calibration, by subject, of a `cross_validate` result.
+def cross_validation_panels(
+    result: Any, *, labels: Mapping[str, str] | None = None, level: str = "subject",
+    models: Sequence[str] | None = None,
+) -> Any:  # fmt: skip
+    """ROC curves (binary outcomes) beside calibration of a `cross_validate` result.
+
+    Parameters
+    ----------
+    result : CrossValidation or StoredResult
+    labels : mapping, optional
+        Model -> text of the legend, e.g. with its AUC.
+    level : {"subject", "row"}
+    models : sequence of str, optional
+        Those to draw; all where None.
 
     Returns
     -------
     ndarray of Axes
     """
     curves, bins = (
-        _by_subject(frame_of(result, name, (*columns, "level")))
+        _of_level(frame_of(result, name, (*columns, "level")), level, models)
         for name, columns in (("roc", _ROC), ("calibration", _CALIBRATION))
     )
     both = len(curves) > 0
     _, axes = plt.subplots(1, 2 if both else 1, figsize=(7.2 if both else 4.6, 4.3), squeeze=False)
     if both:
-        _roc(axes[0, 0], curves, {})
+        _roc(axes[0, 0], curves, labels or {})
     binary = str(result.settings.get("task", "binary")) == "binary"
     _calibrated(axes[0, -1], bins, binary=binary)
     return axes[0]
 
 
-def _by_subject(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the subject level, with models in the place of feature sets."""
+def _of_level(
+    frame: pd.DataFrame, level: str = "subject", models: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Rows of one level, with models in the place of feature sets."""
     if "model" in frame.columns:
         frame = frame.drop(columns="feature_set", errors="ignore")
         frame = frame.rename(columns={"model": "feature_set"})
-    return frame[frame["level"].eq("subject")]
+    frame = frame[frame["level"].astype(str).eq(level)]
+    return frame if models is None else frame[frame["feature_set"].astype(str).isin(models)]
+
+
+@styled
+def observed_against_predicted(
+    result: Any, *, model: str, unit: str = "", ax: Axes | None = None
+) -> Axes:
+    """Out-of-fold predictions of a continuous or ordinal outcome, a point per row.
+
+    The line is where both agree; the first partition is drawn.
+    """
+    ax = one_axes(ax, (4.6, 4.3))
+    columns = ("model", "repeat", "observed", "predicted")
+    rows = frame_of(result, "predictions", columns)
+    rows = rows[rows["model"].astype(str).eq(model) & rows["repeat"].astype(float).eq(0)]
+    if rows.empty:
+        return empty_axes(ax, f"No predictions of {model}")
+    x, y = rows["predicted"].to_numpy(float), rows["observed"].to_numpy(float)
+    low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    edge = 0.04 * (high - low)
+    ax.plot([low, high], [low, high], color=SOFT, linewidth=0.8)
+    ax.plot(x, y, color=arm_style(1).colour, marker="o", linestyle="none", markersize=3, alpha=0.6)
+    tail = f" ({unit})" if unit else ""
+    ax.set(
+        xlim=(low - edge, high + edge), ylim=(low - edge, high + edge), aspect="equal",
+        xlabel=f"Predicted{tail}", ylabel=f"Observed{tail}", title=model,
+    )  # fmt: skip
+    return ax
+
+
+@styled
+def model_forest(
+    result: Any, *, metric: str, level: str = "subject", name: str = "",
+    published: Sequence[tuple[str, float]] = (), chance: float | None = None,
+) -> Axes:  # fmt: skip
+    """One metric of every model with its interval; published values as open marks below."""
+    columns = ("model", "level", "metric", "estimate", "conf_low", "conf_high")
+    rows = frame_of(result, "table", columns)
+    rows = rows[rows["metric"].astype(str).eq(metric) & rows["level"].astype(str).eq(level)]
+    total = len(rows) + len(published)
+    _, ax = plt.subplots(figsize=(5.6, 0.7 + 0.34 * max(total, 2)))
+    if not total:
+        return empty_axes(ax, "No model has this metric")
+    places = list(range(total, 0, -1))
+    style = arm_style(1)
+    ours = places[: len(rows)]
+    if chance is not None:
+        ax.axvline(chance, color=SOFT, linewidth=0.8)
+    ax.hlines(ours, rows["conf_low"], rows["conf_high"], color=style.colour, linewidth=1.2)
+    ax.plot(rows["estimate"], ours, color=style.colour, marker="o", linestyle="none")
+    for place, (_, value) in zip(places[len(rows) :], published, strict=True):
+        ax.plot([value], [place], marker="D", markerfacecolor="white", linestyle="none",
+                color=arm_style(0).colour)  # fmt: skip
+    ax.set_yticks(places, [*map(str, rows["model"]), *(text for text, _ in published)])
+    ax.set(xlabel=name or metric, ylim=(0.4, total + 0.6))
+    return ax
 
 
 @styled
@@ -141,8 +211,23 @@ def observed_by_predicted(ax: Axes, bins: pd.DataFrame, *, by: str) -> None:
 
 
 @styled
-def confusion_matrices(result: Any, *, columns: int = 3) -> Any:
-    """How many subjects of each observed class were given each class, per feature set.
+def confusion_matrices(
+    result: Any, *, columns: int = 3, level: str = "subject", observed: str = "Biopsy",
+    models: Sequence[str] | None = None,
+) -> Any:  # fmt: skip
+    """How many subjects of each observed class were given each class, per feature set or model.
+
+    Parameters
+    ----------
+    result : BiopsyPrediction, CrossValidation or StoredResult
+    columns : int
+        Matrices beside each other.
+    level : {"subject", "row"}
+        Of a `cross_validate` result.
+    observed : str
+        What the rows are.
+    models : sequence of str, optional
+        Those to draw; all where None.
 
     Returns
     -------
@@ -150,6 +235,8 @@ def confusion_matrices(result: Any, *, columns: int = 3) -> Any:
         Shade: proportion of the observed class; numbers: subjects.
     """
     counts = frame_of(result, "confusion", _CONFUSION)
+    if "level" in counts.columns:
+        counts = _of_level(counts, level, models)
     names = order_of([*counts["feature_set"]])
     if not names:
         return np.asarray([empty_axes(plt.subplots(figsize=(7.2, 1.6))[1])])
@@ -158,14 +245,15 @@ def confusion_matrices(result: Any, *, columns: int = 3) -> Any:
     _, axes = plt.subplots(rows, wide, figsize=(2.4 * wide, 2.5 * rows), squeeze=False)
     for ax, name in zip(axes.flat, names, strict=False):
         binary = str(result.settings.get("task", "")) == "binary"
-        _confusion(ax, counts[counts["feature_set"].astype(str) == name], binary=binary)
+        mine = counts[counts["feature_set"].astype(str) == name]
+        _confusion(ax, mine, binary=binary, ylabel=observed)
         ax.set_title(name)
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
     return axes
 
 
-def _confusion(ax: Axes, counts: pd.DataFrame, *, binary: bool) -> None:
+def _confusion(ax: Axes, counts: pd.DataFrame, *, binary: bool, ylabel: str) -> None:
     observed = counts["observed"].astype(float)
     predicted = counts["predicted"].astype(float)
     classes = sorted({*observed, *predicted})
@@ -182,7 +270,7 @@ def _confusion(ax: Axes, counts: pd.DataFrame, *, binary: bool) -> None:
     texts = [("no", "yes")[int(v)] if binary else f"{v:g}" for v in classes]
     ax.set_xticks(range(len(classes)), texts)
     ax.set_yticks(range(len(classes)), texts)
-    ax.set(xlabel="Predicted", ylabel="Biopsy")
+    ax.set(xlabel="Predicted", ylabel=ylabel)
     ax.tick_params(length=0)
     for side in ax.spines.values():
         side.set_visible(False)

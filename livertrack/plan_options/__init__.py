@@ -15,6 +15,7 @@ from livertrack.plan_options import (
     models,
     ordinal,
     pathways,
+    prediction,
     responders,
 )
 from livertrack.plan_options.base import OPTIONS, Options
@@ -22,5 +23,6 @@ from livertrack.plan_options.multiplicity import Multiplicity
 
 __all__ = [
     "OPTIONS", "Multiplicity", "Options", "agreement", "composition", "design", "events",
-    "imaging", "missing_data", "models", "ordinal", "pathways", "responders",
+    "imaging", "missing_data", "models", "ordinal", "pathways", "prediction",
+    "responders",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from livertrack.report.page import Page, open_page, plain
 from livertrack.report.qualification import open_qualification
 from livertrack.report.render import Renderer, render
 from livertrack.report.run import Run, load_run
+from livertrack.report.task import holds_task, open_task
 
 __all__ = [
     "Page",
@@ -23,6 +24,7 @@ __all__ = [
     "load_run",
     "open_page",
     "open_qualification",
+    "open_task",
     "plain",
     "render",
     "render_report",
@@ -30,13 +32,13 @@ __all__ = [
     "write_example",
 ]
 
-#: the report of a whole run
-MAIN = "trial-meeting"
+#: the report of a whole run, and that of an image-prediction task
+MAIN, TASK_PAGE = "trial-meeting", "prediction-task"
 
 
 def render_report(
     out: str | Path,
-    source: str = "trial-meeting",
+    source: str | None = None,
     *,
     formats: Sequence[str] = ("html",),
     renderer: Renderer = "auto",
@@ -46,12 +48,12 @@ def render_report(
     Parameters
     ----------
     out : path
-        Folder of a run. The pages of the trial report are ``report.html``, ...; its ``tables/``
-        and ``figures/`` lie beside them. Another report has pages of its own name, and folders of
-        that name in ``tables/`` and ``figures/``.
-    source : str
+        Folder of a run, or of an evaluated task. The pages of its own report are
+        ``report.html``, ...; ``tables/`` and ``figures/`` lie beside them. Another report has
+        pages of its own name, and folders of that name in ``tables/`` and ``figures/``.
+    source : str, optional
         Name of a report of the package (see `report_names`), or a path to a .qmd with the
-        parameter ``run``.
+        parameter ``run``; by default the report of the whole run, or the page of the task.
     formats : sequence of {"html", "pdf", "docx"}
     renderer : {"auto", "embedded", "quarto"}
         See `render`.
@@ -66,12 +68,15 @@ def render_report(
     UsageError
         There is no such report.
     """
+    of_task = holds_task(out)
+    usual = TASK_PAGE if of_task else MAIN
+    source = usual if source is None else source
     named = resource_dir("reports") / f"{source}.qmd"
     path = named if source in report_names() else Path(source)
     if path.suffix != ".qmd":
         msg = f"no report {source!r}; there are {', '.join(report_names())}"
         raise UsageError(msg)
-    main = source == MAIN
+    main = source == usual
     return render(
         path,
         out=out,
@@ -80,7 +85,7 @@ def render_report(
         renderer=renderer,
         name="report" if main else path.stem,
         products="" if main else path.stem,
-        header=_header(Path(out), main=main),
+        header=_task_header(Path(out)) if of_task else _header(Path(out), main=main),
     )
 
 
@@ -100,4 +105,14 @@ def _header(out: Path, *, main: bool) -> dict[str, str]:
     return {
         "title": plain(wanted.get("title") or study["title"]),
         "subtitle": plain(wanted.get("subtitle") or about),
+    }
+
+
+def _task_header(out: Path) -> dict[str, str]:
+    """Title of the task, and that its cases are simulated where they are."""
+    task = open_task(out)[1]
+    about = f"Task {task.result.settings.get('task_name', '')}".strip()
+    return {
+        "title": plain(task.title),
+        "subtitle": plain(about + (" · simulated data" if task.simulated else "")),
     }

@@ -141,6 +141,13 @@ class Run:
         return list(self.plan["data"]["visits"])
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Subjects of the analysed population by arm, as the baseline table counts them."""
+        baseline = self.first("baseline_table")
+        held = baseline.settings.get("sizes", {}) if baseline is not None else {}
+        return {arm: int(held[arm]) for arm in [*self.arms, "Total"] if arm in held}
+
+    @property
     def reference(self) -> str:
         """The arm that others are compared with."""
         return str(self.plan["data"]["reference"])
@@ -197,8 +204,9 @@ class Run:
 
     def outcome(self, result: StoredResult) -> str:
         """Name what a prediction is about, with the threshold that makes it binary."""
-        rule = (self.analysis(result.analysis).get("options") or {}).get("threshold")
-        name = self.label(result.variable)
+        options = self.analysis(result.analysis).get("options") or {}
+        rule, later = options.get("threshold"), options.get("outcome_visit")
+        name = self.label(result.variable) + (f" at {later}" if later else "")
         return f"{name} ≥ {rule:g}" if rule is not None else name
 
     def time_label(self, parameter: str) -> str:

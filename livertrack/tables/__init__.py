@@ -28,6 +28,15 @@ from livertrack.tables.courses import (
     severity_flow_table,
     severity_table,
 )
+from livertrack.tables.cross_validation import (
+    fold_table,
+    levels_of,
+    model_comparison_table,
+    model_labels,
+    model_site_table,
+    performance_table,
+    published_table,
+)
 from livertrack.tables.descriptive import (
     baseline_summary,
     disposition_table,
@@ -56,6 +65,12 @@ from livertrack.tables.prediction import (
     prediction_table,
     set_name,
 )
+from livertrack.tables.prognosis import (
+    importance_table,
+    prognosis_comparison_table,
+    prognosis_table,
+    risk_group_table,
+)
 from livertrack.tables.replication import replication_table
 from livertrack.tables.responders import (
     adjusted_responder_table,
@@ -74,11 +89,27 @@ from livertrack.tables.sentences import (
     separation_sentence,
 )
 from livertrack.tables.subgroups import subgroup_table
+from livertrack.tables.task import (
+    baseline_sentences,
+    chance_sentence,
+    fact_table,
+    published_marks,
+    published_sources,
+    task_data_table,
+    task_settings_table,
+)
+from livertrack.tables.tripod import (
+    PREDICTING,
+    prediction_question_table,
+    predictor_table,
+    tripod_table,
+)
 from livertrack.tables.vocabulary import planted_table, recovery_table, vocabulary_table
 from livertrack.tables.wins import pair_level_table, pair_table
 
 __all__ = [
     "ENDPOINTS",
+    "PREDICTING",
     "SCAN_MEASURES",
     "Row",
     "Table",
@@ -87,8 +118,10 @@ __all__ = [
     "analysis_table",
     "association_table",
     "auc_labels",
+    "baseline_sentences",
     "baseline_summary",
     "boundary_table",
+    "chance_sentence",
     "comparison_sentences",
     "comparison_table",
     "composition_table",
@@ -103,16 +136,20 @@ __all__ = [
     "estimand_table",
     "event_comparison_table",
     "event_table",
+    "fact_table",
     "family_table",
+    "fold_table",
     "frames_beside",
     "further_table",
     "grouped",
     "icc_table",
+    "importance_table",
     "incidence_table",
     "integer",
     "intercurrent_table",
     "interval",
     "kappa_table",
+    "levels_of",
     "limitations",
     "limits",
     "max_t_sentences",
@@ -120,6 +157,9 @@ __all__ = [
     "measures_table",
     "methods_paragraphs",
     "metric_name",
+    "model_comparison_table",
+    "model_labels",
+    "model_site_table",
     "net_change_table",
     "noise_flow_table",
     "number",
@@ -130,19 +170,28 @@ __all__ = [
     "pathway_sentence",
     "pathway_table",
     "percent",
+    "performance_table",
     "permanova_table",
     "persistence_table",
     "planted_table",
     "power_table",
     "prediction_comparison_table",
+    "prediction_question_table",
     "prediction_sentence",
     "prediction_table",
+    "predictor_table",
+    "prognosis_comparison_table",
+    "prognosis_table",
     "provenance_table",
+    "published_marks",
+    "published_sources",
+    "published_table",
     "real_change_sentences",
     "recovery_table",
     "replication_table",
     "responder_rule",
     "responder_table",
+    "risk_group_table",
     "scan_measure_table",
     "scan_table",
     "separation_sentence",
@@ -154,6 +203,9 @@ __all__ = [
     "signature_table",
     "smallest_change_table",
     "subgroup_table",
+    "task_data_table",
+    "task_settings_table",
     "tipping_table",
+    "tripod_table",
     "vocabulary_table",
 ]

@@ -12,6 +12,11 @@ ENDPOINTS = {
     "change_atlas": "Place of change", "beyond_noise": "Flows beyond noise",
     "type_severity": "Severity of tissue types", "trajectories": "Courses of tissue types",
     "biopsy_prediction": "Biopsy prediction",
+    "cross_validate": "Prediction models compared",
+    "evaluate_task": "Prediction from pictures",
+    "prediction_interval": "Prediction intervals",
+    "confounder_audit": "Errors by possible confounders",
+    "permutation_importance": "Importance of features", "prognosis": "Prognosis of events",
     "risk_difference": "Responders", "responders": "Responders",
     "risk_ratio": "Responders, risk ratio", "odds_ratio": "Responders, odds ratio",
     "g_computation": "Responders, adjusted for covariates",
@@ -66,6 +71,14 @@ SENTENCES = {
     "biopsy_prediction": "Biopsy features were predicted by nested cross-validation ({n_folds} "
     "folds, {n_repeats} repeat(s)) grouped by subject: every choice is made inside the training "
     "folds, and each subject is predicted by models that never saw that subject.",
+    "cross_validate": "Models of {outcome} ({kinds}) were compared by nested cross-validation "
+    "({split}, {n_folds} folds, {n_repeats} repeat(s)) grouped by subject: gaps, scaling, "
+    "parameters and, where asked, site effects are learned inside the training folds.",
+    "permutation_importance": "What carries the prediction of {outcome} is the metric lost out of "
+    "fold when a feature is exchanged among subjects ({n_permutations} exchanges) [@breiman2001].",
+    "prognosis": "Events were predicted from features before them by nested cross-validation "
+    "({models}; {n_folds} folds) and judged at {horizons} by C statistics, time-dependent AUC and "
+    "Brier scores, weighed for censoring [@uno2011; @graf1999].",
     "risk_difference": "Proportions of responders were compared by the {method} method; "
     "{missing}.",
     "risk_ratio": "Ratios of proportions of responders are by the {method} method; {missing}.",

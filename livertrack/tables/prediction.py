@@ -28,7 +28,14 @@ _METRICS = {
     "concordance": "Concordance", "mae": "Mean absolute error", "rmse": "Root mean square error",
     "r2": "R²", "kappa": "Weighted kappa", "weighted_kappa": "Weighted kappa",
     "log_loss": "Log loss", "ppv": "Positive predictive value",
-    "npv": "Negative predictive value",
+    "npv": "Negative predictive value", "precision": "Positive predictive value",
+    "harrell_c": "Harrell's C", "uno_c": "Uno's C", "integrated_brier": "Integrated Brier score",
+    "brier_scaled": "Brier score, scaled (ideal 1)",
+    "observed_over_expected": "Events observed over expected (ideal 1)",
+}  # fmt: skip
+_BY_LEVEL = {
+    "auc_ge": "AUC, {} or more", "precision": "Positive predictive value, {}",
+    "recall": "Sensitivity, {}", "specificity": "Specificity, {}", "f1": "F1 score, {}",
 }  # fmt: skip
 
 
@@ -93,7 +100,10 @@ def prediction_comparison_table(result: Any) -> Table:
 
 
 def metric_name(metric: str) -> str:
-    """Name a metric for a reader."""
+    """Name a metric for a reader; those of one level of an ordinal outcome name it."""
+    kind, _, level = metric.rpartition("_")
+    if kind in _BY_LEVEL and level.replace(".", "").isdigit():
+        return _BY_LEVEL[kind].format(level)
     return _METRICS.get(metric, metric.replace("_", " ").capitalize())
 
 

@@ -60,6 +60,24 @@ ANALYSES: dict[str, list[dict[str, Any]]] = {
         {"options": {"outcome": "STEATOSIS", "threshold": 2, "n_perm": 3, "n_boot": 99,
                      "n_folds": 2, "feature_sets": {"signature": ["TV*"], "ALT": ["ALT"]}}}
     ],
+    "cross_validate": [
+        {"options": {"outcome": "PDFF", "outcome_visit": LAST, "task": "continuous",
+                     "n_folds": 2, "n_inner": 2, "n_boot": 99, "harmonise": "combat-mean",
+                     "feature_sets": {"signature": ["TV*"], "usual": ["ALT", "AGE"]}}},
+        {"options": {"outcome": "STEATOSIS", "threshold": 2, "n_boot": 99, "n_inner": 2,
+                     "split": "leave-one-site-out", "n_perm": 1,
+                     "feature_sets": {"usual": ["ALT", "AGE"]}}},
+    ],
+    "permutation_importance": [
+        {"options": {"outcome": "PDFF", "task": "continuous", "features": ["TV*", "ALT"],
+                     "groups": {"signature": ["TV*"], "ALT": ["ALT"]}, "n_boot": 99,
+                     "n_folds": 2, "n_inner": 2, "n_permutations": 2}},
+    ],
+    "prognosis": [
+        {"parameters": ["LRE"],
+         "options": {"horizons": [200, 300], "n_folds": 2, "n_inner": 2, "n_groups": 2,
+                     "n_boot": 99, "feature_sets": {"signature": ["TV*"], "ALT": ["ALT"]}}},
+    ],
     "ancova": [{"visit": LAST, "parameters": ["ALT"], "options": {"vcov": "HC3"}}],
     "mmrm": [{"parameters": ["ALT"], "options": {"weights": "observed"}}],
     "kaplan_meier": [{"parameters": ["LRE"], "options": {"times": [0, 300, 600]}}],
@@ -306,6 +324,9 @@ def test_a_whole_run_of_all_endpoints_fails_in_none(study: Study, tmp_path: Path
     [
         ({"endpoint": "cumulative_incidence", "options": {"cause": "KIND"}},
          ["analysis one: adtte", "column KIND is missing", "36 records of LRE", "options"]),
+        ({"endpoint": "cross_validate",
+          "options": {"outcome": "ALT", "task": "continuous", "feature_sets": {"a": ["A*"]}}},
+         ["analysis one: ALT is the outcome and a feature"]),
         ({"endpoint": "kaplan_meier", "parameters": ["OS"]}, ["analysis one", "adtte", "'LRE'"]),
         ({"endpoint": "recurrent_events", "parameters": ["OS"]}, ["'OS' in adrec", "'ADMIT'"]),
         ({"endpoint": "win_ratio", "options": {"hierarchy": [{"name": "a", "time": "OS"}]}},

@@ -19,6 +19,7 @@ from livertrack.pipeline.analyses import (
     models,
     ordinal,
     pathways,
+    prediction,
     responders,
 )
 from livertrack.pipeline.analyses._task import ADAPTERS, Answer, Task
@@ -27,7 +28,8 @@ from livertrack.study import Study
 
 __all__ = [
     "ADAPTERS", "Answer", "Task", "agreement", "answer", "composition", "design", "events",
-    "imaging", "missing_data", "models", "ordinal", "pathways", "responders", "seed_of",
+    "imaging", "missing_data", "models", "ordinal", "pathways", "prediction",
+    "responders", "seed_of",
 ]  # fmt: skip
 
 
