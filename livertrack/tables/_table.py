@@ -73,19 +73,30 @@ class Table:
         return "\n".join([*parts, "</table>"])
 
     def _head(self) -> list[str]:
-        """One header line, or two where there are spanners; the stub stands beside both."""
-        cells = "".join(
-            f'<th scope="col"{self._align(place)}>{escape(header)}</th>'
-            for place, header in enumerate(self.headers)
-        )
+        """One header line, or two where there are spanners.
+
+        The stub and the columns under a blank spanner stand beside both: no header is empty.
+        """
         stub = escape(self.stub)
         if not self.spanners:
+            cells = "".join(self._header(place) for place in range(self._width))
             return [f'<tr><th scope="col">{stub}</th>{cells}</tr>']
-        above = "".join(
-            f'<th scope="colgroup" colspan="{width}" style="text-align:center">{escape(text)}</th>'
-            for text, width in self.spanners
-        )
-        return [f'<tr><th scope="col" rowspan="2">{stub}</th>{above}</tr>', f"<tr>{cells}</tr>"]
+        above, below, place = "", "", 0
+        for text, width in self.spanners:
+            places = range(place, place + width)
+            place += width
+            if text:
+                above += (
+                    f'<th scope="colgroup" colspan="{width}" style="text-align:center">'
+                    f"{escape(text)}</th>"
+                )
+                below += "".join(self._header(number) for number in places)
+            else:
+                above += "".join(self._header(number, ' rowspan="2"') for number in places)
+        return [f'<tr><th scope="col" rowspan="2">{stub}</th>{above}</tr>', f"<tr>{below}</tr>"]
+
+    def _header(self, place: int, span: str = "") -> str:
+        return f'<th scope="col"{span}{self._align(place)}>{escape(self.headers[place])}</th>'
 
     def _body(self) -> list[str]:
         """One ``<tbody>`` per group: its heading is the header row of the group."""
@@ -121,7 +132,8 @@ class Table:
         return (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             f"<title>{escape(self.title)}</title>\n<style>{_STYLE}</style></head>\n<body>\n"
-            f'{self.html(caption=True)}\n<div class="notes">{notes}</div>\n</body></html>\n'
+            f'<main>\n{self.html(caption=True)}\n<div class="notes">{notes}</div>\n</main>\n'
+            "</body></html>\n"
         )
 
     def csv(self) -> str:
