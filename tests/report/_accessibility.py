@@ -103,11 +103,7 @@ def static_problems(text: str) -> list[str]:
     levels = [int(tag[1]) for tag in tags if re.fullmatch("h[1-6]", tag)]
     if levels.count(1) > 1:
         found.append("more than one h1")
-    found += [
-        f"heading level {b} after {a}"
-        for a, b in pairwise(levels)
-        if b > a + 1
-    ]
+    found += [f"heading level {b} after {a}" for a, b in pairwise(levels) if b > a + 1]
     return found
 
 
