@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pandas as pd
 
@@ -11,6 +12,11 @@ from livertrack._results import Result
 from livertrack._seeds import spawn
 from livertrack.dictionary import load_schema
 from livertrack.errors import DataError
+from livertrack.pipeline.describe_imaging import (
+    describe_imaging,
+    describe_scanners,
+    describe_types,
+)
 from livertrack.pipeline.imaging import Imaging
 from livertrack.study import Study
 
@@ -23,8 +29,11 @@ _BOOKKEEPING = {
 }  # fmt: skip
 
 
-def describe(study: Study, imaging: Imaging) -> Iterator[Described]:
-    """Name and maker of each descriptive result that the study has data for."""
+def describe(study: Study, imaging: Imaging, out: Path | None = None) -> Iterator[Described]:
+    """Name and maker of each descriptive result that the study has data for.
+
+    ``out`` is the run folder, for what imaging left there beside its records.
+    """
     data = study.plan.data
     scans = scans_by_arm(study, imaging)
     planned = study.records[study.records["AVISIT"].isin(data.visits)]
@@ -42,6 +51,7 @@ def describe(study: Study, imaging: Imaging) -> Iterator[Described]:
     )  # fmt: skip
     if scans is not None:
         yield "scan_quality", lambda: lt.scan_quality(scans, arm=data.arm)
+        yield from describe_scanners(study, scans, planned)
     if imaging.admri is not None:
         population = study.analysed()["USUBJID"]
         signatures = planned[planned["DATASET"].eq("admri") & planned["USUBJID"].isin(population)]
@@ -51,6 +61,9 @@ def describe(study: Study, imaging: Imaging) -> Iterator[Described]:
                 signatures, arm=data.arm, conf_level=study.plan.conf_level
             ),
         )
+        yield from describe_types(study, imaging, signatures, own)
+    if out is not None:
+        yield from describe_imaging(study, out)
     if imaging.adatlas is not None and len(imaging.adatlas):
         yield "change_atlas", lambda: _atlas(study, imaging)
     if imaging.recovery is not None:

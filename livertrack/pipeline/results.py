@@ -40,7 +40,7 @@ def write_results(
         ledger.step(f"ard-{name}", facts, [piece], work)
         pieces[name] = (endpoint, piece)
 
-    for name, make in describe(study, imaging):
+    for name, make in describe(study, imaging, out):
         keep(name, name, uses, partial(_described, name, make))
     for analysis in study.plan.analyses:
         facts = {**uses, "analysis": analysis.model_dump(mode="json")}

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from livertrack._files import write_text
 from livertrack.figures import figure_of, save_figure
 from livertrack.report._errors import ReportError
+from livertrack.report.numbering import Numbering
 from livertrack.report.run import Run, load_run
+from livertrack.report.tlf import Heading, run_id, source_of, write_figure, write_table
 from livertrack.tables import Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|$~^@])")
@@ -28,8 +29,9 @@ def plain(text: str) -> str:
 class Page:
     """Writes Markdown to the output of the cell (``output: asis``), files beside the report.
 
-    Every table is also written to ``tables/`` (csv, html) and every figure to ``figures/`` (svg,
-    png), under the working directory of the report; the renderer moves both to the run.
+    Every table is also written to ``tables/`` and every listing to ``listings/`` (csv, html, rtf),
+    every figure to ``figures/`` (svg, png, html, rtf), under the working directory of the report;
+    the renderer moves them to the run. Each has a number (`livertrack.report.numbering`).
 
     Attributes
     ----------
@@ -40,6 +42,7 @@ class Page:
         self.run = run
         self._write = write
         self._used: set[str] = set()
+        self._numbering = Numbering(run.plan)
 
     def md(self, text: str) -> None:
         """Write Markdown as it is."""
@@ -66,13 +69,32 @@ class Page:
 
     def table(self, name: str, table: Table) -> None:
         """Show a table as ``@tbl-name``, with its caption and footnotes."""
+        self._show("Table", name, table)
+
+    def listing(self, name: str, table: Table, *, source: str, shown: bool = True) -> None:
+        """Write a listing to ``listings/``: the one form in which subjects have names.
+
+        Parameters
+        ----------
+        source : str
+            Dataset of the run, e.g. ``adam/adscan.parquet``.
+        shown : bool
+            Whether the page shows it too.
+        """
+        self._show("Listing", name, table, source=source, shown=shown)
+
+    def _show(
+        self, kind: str, name: str, table: Table, *, source: str = "", shown: bool = True
+    ) -> None:
         self._claim(f"tbl-{name}")
-        write_text(Path("tables") / f"{name}.csv", table.csv())
-        write_text(Path("tables") / f"{name}.html", table.page())
+        heading = self._heading(kind, name, table.title, source)
+        write_table(Path(f"{kind.lower()}s"), name, table, heading)
+        if not shown:
+            return
         self.md(
             f"::: {{#tbl-{name}}}\n```{{=html}}\n{table.html()}\n```\n\n{plain(table.title)}.\n:::"
         )
-        self.notes(*table.footnotes)
+        self.notes(*table.footnotes, heading.reference)
 
     def figure(
         self, name: str, drawn: Any, *, caption: str, alt: str, notes: Iterable[str] = ()
@@ -91,13 +113,31 @@ class Page:
         """
         self._claim(f"fig-{name}")
         width = min(1.0, figure_of(drawn).get_size_inches()[0] / 7.2)
+        size = figure_of(drawn).get_size_inches()
         svg, _ = save_figure(drawn, Path("figures"), name)
+        heading, notes = self._heading("Figure", name, caption), [note for note in notes if note]
+        write_figure(Path("figures"), name, (float(size[0]), float(size[1])), alt, notes, heading)
         quoted = alt.replace("\\", "").replace('"', "'")
         self.md(
             f"![{plain(caption)}]({svg.as_posix()})"
             f'{{#fig-{name} fig-alt="{quoted}" width={width:.0%}}}'
         )
-        self.notes(*notes)
+        self.notes(*notes, heading.reference)
+
+    def _heading(self, kind: str, name: str, title: str, source: str = "") -> Heading:
+        """Number, population and source of a table, listing or figure."""
+        run = self.run
+        if not run.plan:
+            return Heading("", title)
+        study, flag = run.plan["study"]["id"], run.plan["data"].get("population")
+        sizes = run.sizes
+        return Heading(
+            f"{kind} {self._numbering.next(kind, name)}", title.rstrip("."),
+            f"Population: {f'analysed population ({flag})' if flag else 'all subjects'}",
+            "N: " + ", ".join(f"{arm} {n}" for arm, n in sizes.items()) if sizes else "",
+            source or source_of(name, run.plan, run.results, run.out),
+            f"Study {study}, run {run_id(run.provenance)}",
+        )  # fmt: skip
 
     def _claim(self, label: str) -> None:
         if label in self._used or not _NAME.fullmatch(label):

@@ -22,7 +22,7 @@ from livertrack.report._source import Source, read_source
 
 FORMATS = ("html", "pdf", "docx")
 #: folders that cells write beside the report, moved to ``out`` with the pages
-PRODUCTS = ("tables", "figures")
+PRODUCTS = ("tables", "figures", "listings")
 
 Renderer = Literal["auto", "embedded", "quarto"]
 
@@ -58,7 +58,8 @@ def render(
     name : str, optional
         Stem of the pages; default: that of the source.
     products : str
-        Folder in ``tables`` and ``figures`` for what the cells wrote; default: these themselves.
+        Folder in ``tables``, ``figures`` and ``listings`` for what the cells wrote; default:
+        these themselves.
     header : mapping, optional
         Header keys that replace those of the source, e.g. ``title``.
 

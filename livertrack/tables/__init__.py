@@ -104,7 +104,7 @@ from livertrack.tables.tripod import (
     predictor_table,
     tripod_table,
 )
-from livertrack.tables.vocabulary import planted_table, recovery_table, vocabulary_table
+from livertrack.tables.vocabulary import planted_table, recovery_table
 from livertrack.tables.wins import pair_level_table, pair_table
 
 __all__ = [
@@ -207,5 +207,4 @@ __all__ = [
     "task_settings_table",
     "tipping_table",
     "tripod_table",
-    "vocabulary_table",
 ]

@@ -206,7 +206,8 @@ def scan_table(result: Any, *, arms: Sequence[str] = ()) -> Table:
 
 
 def scan_measure_table(
-    result: Any, *, labels: Mapping[str, str] | None = None, skip: Sequence[str] = ()
+    result: Any, *, labels: Mapping[str, str] | None = None, skip: Sequence[str] = (),
+    title: str = "Quality of the analysed scans",
 ) -> Table:
     """Quality measures of the analysed scans by visit, from a `scan_quality` result."""
     columns = ("visit", "measure", "n", "mean", "sd", "minimum", "median", "maximum")
@@ -229,7 +230,7 @@ def scan_measure_table(
         ]  # fmt: skip
         groups.append(((labels or {}).get(measure, measure), members))
     return Table(
-        title="Quality of the analysed scans",
+        title=title,
         stub="Measure and visit",
         headers=("Scans", "Median", "Range"),
         rows=grouped(groups),

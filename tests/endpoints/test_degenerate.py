@@ -56,6 +56,20 @@ def _in_active(data: pd.DataFrame, **values: Any) -> pd.DataFrame:
     return data.assign(**{c: np.where(mine, v, data[c]) for c, v in values.items()})
 
 
+def of_types(data: pd.DataFrame) -> pd.DataFrame:
+    """Records of the shares and of the stage at baseline."""
+    return (
+        data[["USUBJID", *PARTS, "STAGE"]]
+        .melt(
+            id_vars=["USUBJID"],
+            value_vars=[*PARTS, "STAGE"],
+            var_name="PARAMCD",
+            value_name="AVAL",
+        )
+        .assign(AVISIT="Baseline")
+    )
+
+
 WHOLE = trial()
 PLACEBO = WHOLE[WHOLE["TRT01P"].eq("Placebo")]
 TIED = {"AVAL": 10.1, "CHG": 0.1, "BASE": 5.1, "AGE": 50.0, "STAGE": 2.0, "STAGE0": 2.0,
@@ -213,6 +227,12 @@ CALLS: dict[str, Call] = {
     "baseline_table": lambda d: lt.baseline_table(d, columns=["AGE", "SEX", "M1"]),
     "signature_summary": lambda d: lt.signature_summary(records(d)),
     "scan_quality": lambda d: lt.scan_quality(scans(d)),
+    "registration_quality": lambda d: lt.registration_quality(scans(d)),
+    "site_effects": lambda d: lt.site_effects(d, measures=["AVAL", "M1"]),
+    "type_atlas": lambda d: lt.type_atlas(of_types(d)),
+    "type_correlation": lambda d: lt.type_correlation(
+        of_types(d), parameters=PARTS, outcomes=["STAGE"], n_perm=19, seed=1,
+    ),
 }  # fmt: skip
 
 #: numbers that are NaN by their definition, not for want of data: (frame, column)
@@ -241,6 +261,22 @@ BY_DEFINITION = {
     "signature_summary": {
         ("table", c)
         for c in ("mean", "sd", "std_error", "conf_low", "conf_high", "median", "min", "max")
+    },
+    "registration_quality": {
+        ("measures", c) for c in ("mean", "sd", "minimum", "median", "maximum")
+    },
+    "site_effects": {
+        *(("table", c) for c in (
+            "estimate", "conf_low", "conf_high", "statistic", "p_value", "p_adjusted",
+        )),
+        ("levels", "sd"),
+    },
+    "type_atlas": {
+        ("table", c)
+        for c in (
+            "mean", "sd", "conf_low", "conf_high", "median", "minimum", "maximum", "difference",
+            "difference_low", "difference_high",
+        )
     },
     "scan_quality": {
         ("measures", c) for c in ("mean", "sd", "minimum", "median", "maximum")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from livertrack.endpoints.scan_quality import scan_quality
+from livertrack.endpoints.scan_quality import registration_quality, scan_quality
 from livertrack.errors import DataError
 
 
@@ -55,3 +55,24 @@ def test_no_scans_give_empty_frames(scans: pd.DataFrame) -> None:
 def test_a_scan_given_twice_is_refused(scans: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="1 duplicated record"):
         scan_quality(pd.concat([scans, scans.iloc[:1]]))
+
+
+def test_flags_are_counted_by_visit_and_arm_and_in_total(scans: pd.DataFrame) -> None:
+    flags = scan_quality(scans.assign(FLAGS=["edge", "edge; noise", "", "", "noise"])).flags
+    found = flags.set_index(["flag", "visit", "arm"])
+    assert found.loc[("edge", "Baseline", "P"), ["n", "n_scans"]].tolist() == [2, 2]
+    assert found.loc[("noise", "Week 12", "Total"), ["n", "n_scans"]].tolist() == [1, 2]
+    assert found.loc[("edge", "Baseline", "A"), "n"] == 0
+    assert scan_quality(scans).flags.empty
+
+
+def test_totals_are_the_sums_of_the_arms(scans: pd.DataFrame) -> None:
+    totals = scan_quality(scans).totals.set_index("visit")
+    assert totals.loc["Baseline", ["n_scans", "n_analysed"]].tolist() == [3, 2]
+
+
+def test_a_follow_up_without_a_reason_was_carried(scans: pd.DataFrame) -> None:
+    result = registration_quality(scans.drop(columns="SCANFL"), measures=["SNR"])
+    assert result.context == "registration_quality"
+    assert result.text == "4 of 5 follow-up scans were carried to their baseline."
+    assert result.reasons["reason"].tolist() == ["empty mask"]

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 import livertrack as lt
 from livertrack._files import write_json, write_parquet
 from livertrack._results import Result
-from livertrack.endpoints.scan_quality import scan_quality
+from livertrack.endpoints.vocabulary_card import vocabulary_card
 
 ARMS = ["Placebo", "Low", "High"]
 VISITS = ["Baseline", "Week 12", "Week 48"]
@@ -154,7 +154,51 @@ def scans(adsl: pd.DataFrame) -> pd.DataFrame:
     ]  # fmt: skip
     frame = pd.concat(parts, ignore_index=True)
     frame.loc[[3, 40], ["SCANFL", "REASON"]] = ["N", "empty mask"]
+    frame["FLAGS"] = np.where(frame.index % 7 == 2, "edge", "")
+    frame["SNR"] = 18 + np.sin(frame.index)
     return frame
+
+
+def types(adsl: pd.DataFrame, mri: pd.DataFrame, out: Path) -> dict[str, list]:
+    """What the atlas of the vocabulary and the report on scans show."""
+    rng = np.random.default_rng(14)
+    names = [f"TV{k + 1:02d}" for k in range(N_TYPES)]
+    shells = [
+        mri.assign(REGION=f"SHELL{k}", AVAL=mri["AVAL"] * rng.uniform(0.8, 1.2, len(mri)))
+        for k in (1, 2, 3)
+    ]
+    biopsy = mri[mri["PARAMCD"] == "TV02"].assign(PARAMCD="STEATOSIS", PARAM="Steatosis (grade)")
+    biopsy["AVAL"] = (10 * biopsy["AVAL"]).round().clip(0, 3)
+    both = pd.concat([mri, biopsy], ignore_index=True)
+    reg = scans(adsl)
+    reg = reg[reg["AVISIT"] != "Baseline"].assign(DICE=0.9 + rng.uniform(0, 0.09, 60))
+    reg["AVISIT"] = reg["AVISIT"].cat.remove_unused_categories()
+    reg.loc[reg.index[5], "REASON"] = "overlap below the limit"
+    sites = adsl.assign(VOLML=rng.normal(1500, 80, len(adsl)))
+    card = vocabulary_card(
+        pd.DataFrame({
+            "paramcd": names, "prevalence": [0.4, 0.3, 0.2, 0.1],
+            "mean_IP": rng.normal(0, 1, 4), "mean_OP": rng.normal(0, 1, 4),
+            "nearest_type": [2, 1, 4, 3], "nearest_distance": [1.5, 1.5, 2.25, 2.25],
+        }),
+        distances=pd.DataFrame(2.5 * (1 - np.eye(N_TYPES)), names, names),
+        hierarchy=pd.DataFrame({
+            "n_groups": [3, 2, 1],
+            "merged": ["TV01 with TV02", "TV03 with TV04", "TV01+TV02 with TV03+TV04"],
+            "distance": [1.5, 2.25, 4.125],
+        }),
+        settings={"method": "joint"}, text="4 tissue types from 900 places in 20 scans.",
+    )  # fmt: skip
+    write_parquet(out / "adam" / "adreg.parquet", reg)
+    return {
+        "vocabulary_card": [("vocabulary_card", "", card)],
+        "type_atlas": [("type_atlas", "", lt.type_atlas(pd.concat([mri, *shells])))],
+        "type_correlation": [("type_correlation", "", lt.type_correlation(
+            both, parameters=names, outcomes=["STEATOSIS"], n_perm=99, seed=2))],
+        "registration_quality": [("registration_quality", "", lt.registration_quality(
+            reg, measures=["DICE"]))],
+        "site_effects": [("site_effects", "", lt.site_effects(sites, measures=["VOLML"]))],
+    }  # fmt: skip
 
 
 def events(adsl: pd.DataFrame) -> pd.DataFrame:
@@ -242,7 +286,8 @@ def write(out: Path, *, imaging: bool = True) -> Path:
         ard["change_pathways"] = [("paths", "", paths)]
         ard["biopsy_prediction"] = [("steatosis", "STEATOSIS", prediction(full, mri))]
         ard["signature_summary"] = [("signature_summary", "", lt.signature_summary(mri))]
-        ard["scan_quality"] = [("scan_quality", "", scan_quality(scans(adsl)))]
+        ard["scan_quality"] = [("scan_quality", "", lt.scan_quality(scans(adsl)))]
+        ard |= types(adsl, mri, out)
         write_parquet(out / "adam" / "admri.parquet", mri)
         write_parquet(out / "adam" / "adpath.parquet", adpath)
         write_parquet(out / "adam" / "adscan.parquet", scans(adsl))

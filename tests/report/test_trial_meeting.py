@@ -143,10 +143,10 @@ def test_each_table_and_figure_is_also_its_own_file(report: Path, page: Page) ->
     figures = [name.removeprefix("fig-") for name in page.ids if name.startswith("fig-")]
     assert len(tables) >= 10
     assert {p.name for p in (report / "tables").iterdir()} == {
-        f"{name}.{suffix}" for name in tables for suffix in ("csv", "html")
+        f"{name}.{suffix}" for name in tables for suffix in ("csv", "html", "rtf")
     }
     assert {p.name for p in (report / "figures").iterdir()} == {
-        f"{name}.{suffix}" for name in figures for suffix in ("svg", "png")
+        f"{name}.{suffix}" for name in figures for suffix in ("svg", "png", "html", "rtf")
     }
 
 

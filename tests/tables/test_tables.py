@@ -14,6 +14,7 @@ import livertrack as lt
 from livertrack import tables
 from livertrack._results import ard_result
 from livertrack.errors import UsageError
+from livertrack.tables import type_atlas
 
 ARMS = ["Placebo", "Low", "High"]
 
@@ -110,7 +111,8 @@ def test_baseline_counts_and_missing_values(trial: pd.DataFrame) -> None:
         lambda: tables.event_comparison_table([]),
         lambda: tables.estimand_table({}),
         lambda: tables.analysis_table({}),
-        lambda: tables.vocabulary_table(np.zeros((0, 2)), np.zeros(0), channels=["a", "b"]),
+        lambda: type_atlas.card_table(None),
+        lambda: type_atlas.hierarchy_table(None),
     ],
 )
 def test_an_empty_table_says_why_and_keeps_its_headers(make) -> None:
