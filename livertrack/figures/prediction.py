@@ -66,7 +66,9 @@ def cross_validation_panels(
         for name, columns in (("roc", _ROC), ("calibration", _CALIBRATION))
     )
     both = len(curves) > 0
-    _, axes = plt.subplots(1, 2 if both else 1, figsize=(7.2 if both else 4.6, 4.3), squeeze=False)
+    tall = 3.9 + 0.2 * bins["feature_set"].nunique()
+    size = (7.2 if both else 4.6, tall)
+    _, axes = plt.subplots(1, 2 if both else 1, figsize=size, squeeze=False)
     if both:
         _roc(axes[0, 0], curves, labels or {})
     binary = str(result.settings.get("task", "binary")) == "binary"

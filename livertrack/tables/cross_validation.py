@@ -27,8 +27,12 @@ _PUBLISHED = (
     "figure", "metric", "level", "model", "published", "source", "ours", "conf_low", "conf_high",
     "n_subjects", "simulated",
 )  # fmt: skip
-#: models beside each other as columns; more of them stand below each other
-_WIDE = 3
+#: models beside each other as columns; more of them stand below each other, with fewer metrics
+_WIDE = 4
+_MAIN = (
+    "auc", "concordance", "r2", "r", "quadratic_kappa", "accuracy", "balanced_accuracy",
+    "sensitivity", "specificity", "brier", "mae", "calibration_slope",
+)  # fmt: skip
 
 
 def levels_of(result: Any) -> list[str]:
@@ -80,16 +84,24 @@ def performance_table(
                 rows += _chance(metric, found)
         headers = tuple(map(set_name, models))
         return Table(stub="Metric", headers=headers, rows=tuple(rows), **common)
+    kept = [metric for metric in metrics if metric in _MAIN]
     groups = []
-    for metric in metrics:
-        lines = []
-        for name in models:
-            r = cells.get((name, metric))
-            p = (number(r["chance"]), p_value(r["p_value"])) if r else ("–", "–")
-            lines.append(Row(set_name(name), (_estimate(r), *(p if tested else ()))))
+    for metric in kept:
+        found = [cells.get((name, metric)) for name in models]
+        lines = [
+            Row(set_name(n), (_estimate(r), _p(r))) for n, r in zip(models, found, strict=True)
+        ]
         groups.append((metric_name(metric), lines))
-    headers = (f"Estimate ({conf} CI)", *(("By chance", "p") if tested else ()))
+    if len(kept) < len(metrics):
+        common["footnotes"] += ("Further metrics are in the analysis results data.",)
+    headers = (f"Estimate ({conf} CI)", "By chance (p)")
     return Table(stub="Metric and model", headers=headers, rows=grouped(groups), **common)
+
+
+def _p(row: dict[str, Any] | None) -> str:
+    if row is None or row["chance"] != row["chance"]:
+        return ""
+    return f"{number(row['chance'])} ({p_value(row['p_value'])})"
 
 
 def _estimate(row: dict[str, Any] | None) -> str:
