@@ -114,6 +114,8 @@ _EXPORTS = {
     "type_correlation": "livertrack.endpoints.type_correlation",
     "vocabulary_recovery": "livertrack.endpoints.vocabulary_recovery",
     "planted_pathways": "livertrack.endpoints.planted_pathways",
+    # looking at maps
+    "view_tissue_map": "livertrack.report.viewer",
     # errors
     "LivertrackError": "livertrack.errors",
     "DataError": "livertrack.errors",

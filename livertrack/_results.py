@@ -95,6 +95,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         body = self.table.to_html(index=False, border=0, na_rep="", float_format=_four_digits)
+        body = body.replace("<th>", '<th scope="col">')  # there is no index: all are columns
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         tail = f"<ul>{notes}</ul>" if notes else ""
         return f"<div class='livertrack-result'>{body}<p>{escape(self.text)}</p>{tail}</div>"

@@ -58,13 +58,7 @@ def example_slices(out: str | Path, visits: Sequence[str]) -> list[ExampleSlice]
 
 def choose_maps(out: str | Path, visits: Sequence[str]) -> dict[str, Path]:
     """Label maps by visit of the subject with most visits and, among them, of middle size."""
-    places = {_plain(visit): visit for visit in visits}
-    found: dict[str, dict[str, Path]] = {}
-    for path in sorted((Path(out) / "maps").glob("sub-*_dseg.nii.gz")):
-        match = _NAME.match(path.name)
-        visit = places.get(_plain(match["visit"])) if match else None
-        if match and visit:
-            found.setdefault(match["subject"], {})[visit] = path
+    found = map_files(out, visits)
     if not found:
         return {}
     most = max(len(maps) for maps in found.values())
@@ -72,6 +66,18 @@ def choose_maps(out: str | Path, visits: Sequence[str]) -> dict[str, Path]:
     full.sort(key=lambda maps: (sum(p.stat().st_size for p in maps.values()), str(sorted(maps))))
     chosen = full[len(full) // 2]
     return {visit: chosen[visit] for visit in visits if visit in chosen}
+
+
+def map_files(out: str | Path, visits: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """Label maps of a run by label of the subject and visit."""
+    places = {_plain(visit): visit for visit in visits}
+    found: dict[str, dict[str, Path]] = {}
+    for path in sorted((Path(out) / "maps").glob("sub-*_dseg.nii.gz")):
+        match = _NAME.match(path.name)
+        visit = places.get(_plain(match["visit"])) if match else None
+        if match and visit:
+            found.setdefault(match["subject"], {})[visit] = path
+    return found
 
 
 def write_example(

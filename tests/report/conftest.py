@@ -13,16 +13,22 @@ import pytest
 from livertrack.report import render_report
 
 
-def _module() -> ModuleType:
-    path = Path(__file__).with_name("_tiny_run.py")
-    spec = importlib.util.spec_from_file_location("livertrack_tiny_run", path)
+def _module(name: str) -> ModuleType:
+    path = Path(__file__).with_name(f"_{name}.py")
+    spec = importlib.util.spec_from_file_location(f"livertrack_{name}", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
-tiny_run_module = _module()
+tiny_run_module = _module("tiny_run")
+
+
+@pytest.fixture(scope="session")
+def rules() -> ModuleType:
+    """Rules of accessibility."""
+    return _module("accessibility")
 
 
 @pytest.fixture(scope="session")

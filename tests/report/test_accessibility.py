@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,18 +12,6 @@ import pytest
 from livertrack.report._pandoc import ASSETS
 from livertrack.report.rerun import rerun_page
 from livertrack.tables import Row, Table
-
-
-def _module() -> ModuleType:
-    path = Path(__file__).with_name("_accessibility.py")
-    spec = importlib.util.spec_from_file_location("livertrack_accessibility", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-rules = _module()
 
 
 def rerun_report(**changes: Any) -> dict[str, Any]:
@@ -80,29 +66,31 @@ GOOD = (
         ("<h2>B</h2>", "<h2>B</h2><input type=range>", "input without a label"),
     ],
 )  # fmt: skip
-def test_the_rules_find_what_breaks_them(old: str, new: str, problem: str) -> None:
+def test_the_rules_find_what_breaks_them(
+    rules: ModuleType, old: str, new: str, problem: str
+) -> None:
     assert rules.static_problems(GOOD) == []
     assert rules.static_problems(GOOD.replace(old, new)) == [problem]
 
 
-def test_the_report_keeps_the_rules(report: Path) -> None:
+def test_the_report_keeps_the_rules(rules: ModuleType, report: Path) -> None:
     assert rules.static_problems((report / "report.html").read_text(encoding="utf-8")) == []
 
 
-def test_the_files_of_the_tables_keep_the_rules(report: Path) -> None:
+def test_the_files_of_the_tables_keep_the_rules(rules: ModuleType, report: Path) -> None:
     pages = sorted((report / "tables").glob("*.html"))
     assert pages
     for page in pages:
         assert rules.static_problems(page.read_text(encoding="utf-8")) == [], page.name
 
 
-def test_the_page_of_a_rerun_keeps_the_rules() -> None:
+def test_the_page_of_a_rerun_keeps_the_rules(rules: ModuleType) -> None:
     assert rules.static_problems(rerun_page(rerun_report())) == []
     agrees = rerun_report(verdict="agrees", differences=[], outputs=[], largest=[])
     assert rules.static_problems(rerun_page(agrees)) == []
 
 
-def test_a_blank_spanner_makes_no_empty_header() -> None:
+def test_a_blank_spanner_makes_no_empty_header(rules: ModuleType) -> None:
     page = small_table().page()
     assert rules.static_problems(page) == []
     assert page.count('rowspan="2"') == 2
@@ -110,12 +98,12 @@ def test_a_blank_spanner_makes_no_empty_header() -> None:
     assert page.index(">n<") < page.index(">Week 12<") < page.index(">Mean<")
 
 
-def test_black_on_white_has_the_largest_contrast() -> None:
+def test_black_on_white_has_the_largest_contrast(rules: ModuleType) -> None:
     assert rules.contrast("#000000", "#fff") == pytest.approx(21)
     assert rules.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
-def test_the_colours_of_the_page_can_be_read() -> None:
+def test_the_colours_of_the_page_can_be_read(rules: ModuleType) -> None:
     style = (ASSETS / "page.css").read_text(encoding="utf-8")
     named = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", style))
     assert {"ink", "soft", "paper", "tint", "accent"} <= set(named)
@@ -140,7 +128,7 @@ def test_the_keyboard_reaches_the_text_first_and_every_wide_table(report: Path) 
 
 
 @pytest.fixture
-def axe() -> None:
+def axe(rules: ModuleType) -> None:
     """Skip where axe-core cannot run."""
     found = rules.find_tools()
     if isinstance(found, str):
@@ -149,19 +137,21 @@ def axe() -> None:
 
 @pytest.mark.parametrize("width", [1400, 400])
 def test_axe_finds_nothing_serious_on_the_report(
-    axe: None, report: Path, tmp_path: Path, width: int
+    rules: ModuleType, axe: None, report: Path, tmp_path: Path, width: int
 ) -> None:
     assert rules.axe_problems(report / "report.html", tmp_path, width) == []
 
 
-def test_axe_finds_nothing_serious_on_small_pages(axe: None, tmp_path: Path) -> None:
+def test_axe_finds_nothing_serious_on_small_pages(
+    rules: ModuleType, axe: None, tmp_path: Path
+) -> None:
     pages = {"rerun": rerun_page(rerun_report()), "table": small_table().page()}
     for name, text in pages.items():
         (tmp_path / f"{name}.html").write_text(text, encoding="utf-8")
         assert rules.axe_problems(tmp_path / f"{name}.html", tmp_path, 1400) == [], name
 
 
-def test_axe_finds_what_is_wrong(axe: None, tmp_path: Path) -> None:
+def test_axe_finds_what_is_wrong(rules: ModuleType, axe: None, tmp_path: Path) -> None:
     page = rerun_page(rerun_report()).replace("--soft: #4d5661", "--soft: #b0b8c0")
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
     [problem] = rules.axe_problems(tmp_path / "page.html", tmp_path, 1400)
