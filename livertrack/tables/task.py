@@ -140,6 +140,12 @@ def published_marks(result: Any, *, metric: str, level: str) -> list[tuple[str, 
     ]  # fmt: skip
 
 
+def published_pairs(result: Any) -> list[tuple[str, str]]:
+    """Metrics and levels of the published figures."""
+    frame = frame_of(result, "published", ("metric", "level"))
+    return list(dict.fromkeys((str(row["metric"]), str(row["level"])) for row in rows_of(frame)))
+
+
 def published_sources(result: Any) -> list[str]:
     """Where the published figures come from."""
     return order_of([*frame_of(result, "published", ("source",))["source"]])
