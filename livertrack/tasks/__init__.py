@@ -14,7 +14,10 @@ from livertrack.tasks.evaluate import TaskResult, evaluate_task
 __all__ = ["TASKS", "Cases", "ImageTask", "TaskResult", "evaluate_task", "find_task"]
 
 #: name of a task and the module whose ``TASK`` it is
-TASKS = {"mre-quality": "livertrack.tasks.mre_quality"}
+TASKS = {
+    "mre-quality": "livertrack.tasks.mre_quality",
+    "cirrhosis": "livertrack.tasks.cirrhosis",
+}
 
 
 def find_task(name: str) -> ImageTask:

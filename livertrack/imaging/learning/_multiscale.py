@@ -1,0 +1,116 @@
+"""Encoder of one sequence: energies of learned filters at several scales, and a look around."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+#: factors by which a picture is averaged before each branch looks at it
+SCALES = (1, 2, 4)
+#: least energy of a filter, and area of an empty region, pixels
+_LEAST, _EMPTY = 1e-3, 1e-2
+
+
+class Energies(nn.Module):
+    """Logarithms of mean absolute responses of learned filters, in the liver and at its rim.
+
+    The grain of a texture is a ratio of energies of fine and coarse filters, whatever its
+    contrast: a difference of logarithms, which the next layer finds at once. Filters have a mean
+    of zero, so that a receive field drops out.
+    """
+
+    def __init__(self, filters: int, *, stride: int, through: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(filters, 1, through, 5, 5) / 5)
+        self.stride = stride
+
+    def forward(self, picture: Tensor, regions: Tensor) -> Tensor:
+        """Features (n, 2 filters) of (n, 1, z, x, y); regions lie on the output's grid."""
+        weight = self.weight - self.weight.mean((2, 3, 4), keepdim=True)
+        through = weight.shape[2]
+        if through == 1:  # slices side by side are quicker than a flat kernel in space
+            n, slices = picture.shape[0], picture.shape[2]
+            flat = picture.transpose(1, 2).flatten(0, 1)
+            size = functional.conv2d(flat, weight[:, :, 0], stride=self.stride, padding=2).abs()
+            size = size.unflatten(0, (n, slices)).transpose(1, 2)
+        else:
+            size = functional.conv3d(
+                picture, weight, stride=(1, self.stride, self.stride), padding=(through // 2, 2, 2)
+            ).abs()
+        share = regions.flatten(2)
+        total = size.flatten(2) @ share.transpose(1, 2)
+        mean = total / (share.sum(2)[:, None] + _EMPTY)
+        return torch.log(mean + _LEAST).flatten(1)
+
+
+class Surroundings(nn.Module):
+    """What lies around the liver, the spleen above all: small convolutions, means of them."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
+        )  # fmt: skip
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Features (n, width) of (n, channels, x, y)."""
+        return self.layers(picture).flatten(2).mean(2)  # type: ignore[no-any-return]
+
+
+class MultiScale(nn.Module):
+    """Texture at all scales and the surroundings, weighed by an attention of the sequence's own.
+
+    Parameters
+    ----------
+    slices : int
+        Slices of a picture.
+    filters : int
+        Filters of each scale.
+    latent : int
+        Numbers that describe a picture.
+    volumetric : bool
+        Filters reach through three slices; else each slice is filtered by itself.
+    """
+
+    def __init__(
+        self, slices: int, *, filters: int = 10, latent: int = 24, volumetric: bool = False
+    ) -> None:
+        super().__init__()
+        self.energies = nn.ModuleList(
+            Energies(filters, stride=2 if scale == 1 else 1, through=3 if volumetric else 1)
+            for scale in SCALES
+        )
+        self.around = Surroundings(2 * slices, filters)
+        widths = [*(2 * filters for _ in SCALES), filters]
+        self.mixes = nn.ModuleList(_mix(width, latent) for width in widths)
+        self.query = nn.Linear(latent, 1)
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Describe pictures (n, slices, x, y), x and y multiples of 4, by (n, latent)."""
+        half = functional.avg_pool2d(mask, 2)
+        inside = 1 - functional.max_pool2d(1 - half, 3, 1, 1)
+        rim = functional.max_pool2d(half, 3, 1, 1) - inside
+        near = torch.stack([inside, rim], dim=1)
+        far = functional.avg_pool3d(near, (1, 2, 2))
+        middle = functional.avg_pool2d(image, 2)
+        pictures = (image, middle, functional.avg_pool2d(middle, 2))
+        codes = [
+            mix(branch(picture[:, None], regions))
+            for picture, regions, branch, mix in zip(
+                pictures, (near, near, far), self.energies, self.mixes, strict=False
+            )
+        ]
+        wide = torch.cat([pictures[-1], functional.avg_pool2d(half, 2)], dim=1)
+        codes.append(self.mixes[-1](self.around(wide)))
+        stack = torch.stack(codes, dim=1)
+        weight = torch.softmax(self.query(torch.tanh(stack)), dim=1)
+        return (stack * weight).sum(1)
+
+
+def _mix(features: int, latent: int) -> nn.Sequential:
+    layers: list[Any] = [nn.BatchNorm1d(features), nn.Linear(features, latent), nn.GELU()]
+    return nn.Sequential(*layers, nn.Linear(latent, latent))
