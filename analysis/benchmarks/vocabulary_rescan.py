@@ -8,10 +8,10 @@ Simulated: subjects scanned twice without any change of tissue, the second time 
 and copies of it with another gain, receive field, exponent, blur and noise (`Scanner.view`); the
 vocabulary is learned from the scan as it is.
 
-Per type: mean proportion, ICC(2,1) of the two scanners and SD between subjects (simulated; one real
-subject has none), within-subject SD and coefficient of variation, and the adjusted Rand index
-between label maps of real copies. A type that all subjects have alike (vessels) has no ICC worth the
-name, however well it is found again: read the SDs. Within-subject CVs of rare types are large by nature: read them with the mean.
+Per type: mean proportion, ICC(2,1) of the two scanners and SD between subjects (simulated; one
+real subject has none), within-subject SD and coefficient of variation, and the adjusted Rand index
+between label maps of real copies. A type that all subjects have alike (vessels) has no ICC worth
+the name, however well it is found again, and a rare type has a large CV by nature: read the SDs.
 """
 
 from __future__ import annotations
