@@ -7,6 +7,7 @@ from livertrack.simulate.elastography import (
     simulate_elastogram,
     simulate_elastograms,
 )
+from livertrack.simulate.lesions import PlantedLesions, simulate_lesions
 from livertrack.simulate.physics import Protocol
 from livertrack.simulate.scan import SEQUENCES, SimulatedScan, simulate_scan
 from livertrack.simulate.scanner import ScanSettings
@@ -18,6 +19,7 @@ __all__ = [
     "SEQUENCES",
     "ClinicSettings",
     "Elastogram",
+    "PlantedLesions",
     "Protocol",
     "ScanSettings",
     "SimulatedScan",
@@ -29,6 +31,7 @@ __all__ = [
     "simulate_baseline",
     "simulate_elastogram",
     "simulate_elastograms",
+    "simulate_lesions",
     "simulate_scan",
     "simulate_subject",
     "simulate_textures",
