@@ -17,8 +17,14 @@ _ODM = "http://www.cdisc.org/ns/odm/v1.3"
 _DEF = "http://www.cdisc.org/ns/def/v2.1"
 _XLINK = "http://www.w3.org/1999/xlink"
 _XML = "http://www.w3.org/XML/1998/namespace"
-_CLASS = {"adsl": "SUBJECT LEVEL ANALYSIS DATASET", "bds": "BASIC DATA STRUCTURE",
-          "adtte": "BASIC DATA STRUCTURE"}  # fmt: skip
+_CLASS = {
+    "adsl": "SUBJECT LEVEL ANALYSIS DATASET", "bds": "BASIC DATA STRUCTURE",
+    "adtte": "BASIC DATA STRUCTURE", "recurrences": "BASIC DATA STRUCTURE",
+    "occurrences": "OCCURRENCE DATA STRUCTURE",
+}  # fmt: skip
+_SUBCLASS = {"adtte": "TIME-TO-EVENT", "recurrences": "TIME-TO-EVENT"}
+#: columns that datasets of a run copy from adsl
+_COPIED = frozenset({"USUBJID", "SITEID", "TRT01P"})
 _TYPES = {"text": "text", "integer": "integer", "float": "float", "date": "date"}
 #: significant digits of a double, and of its decimals
 _DIGITS = 17
@@ -26,12 +32,16 @@ _DIGITS = 17
 
 def write_define(
     datasets: Sequence[Dataset], path: str | Path, *, study: str, title: str,
-    created: dt.datetime, suffix: str = ".xpt",
+    created: dt.datetime, suffix: str = ".xpt", guide: str = "",
 ) -> Path:  # fmt: skip
     """Write define.xml 2.1 of datasets that lie beside it.
 
-    Every dataset has its structure, keys and file; every column its type, length, code list and
-    what the dictionary says of it; PARAMCD its parameters, AVAL its unit and range by parameter.
+    Every dataset has its structure, class, keys and file; every column its type, length, code
+    list, origin and what the dictionary says of it; PARAMCD its parameters, AVAL its meaning by
+    parameter. Columns that a run computed have a method; where those of the study come from is
+    not known here and stated as such. ``guide`` is the reader's guide beside the file.
+
+    Checked against: the schema of Define-XML 2.1.0 and the conformance rules of odmlib 0.2.
     """
     for prefix, uri in (("", _ODM), ("def", _DEF), ("xlink", _XLINK)):
         ET.register_namespace(prefix, uri)
@@ -51,6 +61,9 @@ def write_define(
     ET.SubElement(standards, _def("Standard"), {
         "OID": "STD.ADAMIG", "Name": "ADaMIG", "Type": "IG", "Version": "1.3", "Status": "Final",
     })  # fmt: skip
+    if guide:
+        document = ET.SubElement(version, _def("SupplementalDoc"))
+        ET.SubElement(document, _def("DocumentRef"), leafID="LF.ADRG")
     _value_lists(version, datasets)
     for dataset in datasets:
         _item_group(version, dataset, suffix)
@@ -61,6 +74,11 @@ def write_define(
     for dataset in datasets:
         for variable in dataset.variables:
             _code_list(version, dataset, variable)
+    for dataset in datasets:
+        for variable in dataset.variables:
+            _method(version, dataset, variable)
+    if guide:
+        _leaf(version, "LF.ADRG", guide, "Analysis data reader's guide")
     ET.indent(root, " ")
     text = ET.tostring(root, encoding="unicode", short_empty_elements=True)
     write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n')
@@ -79,6 +97,8 @@ def _value_lists(version: ET.Element, datasets: Sequence[Dataset]) -> None:
                 listed, "ItemRef", ItemOID=_aval(dataset, code), OrderNumber=str(place),
                 Mandatory="No",
             )  # fmt: skip
+            if dataset.derived:
+                reference.set("MethodOID", f"MT.{dataset.name.upper()}.AVAL")
             ET.SubElement(reference, _def("WhereClauseRef"), WhereClauseOID=_where(dataset, code))
     for dataset in datasets:
         for code in _parameters(dataset):
@@ -107,10 +127,12 @@ def _item_group(version: ET.Element, dataset: Dataset, suffix: str) -> None:
         )  # fmt: skip
         if variable.key:
             reference.set("KeySequence", str(variable.key))
-    ET.SubElement(group, _def("Class"), Name=_CLASS.get(dataset.kind, "ADAM OTHER"))
-    leaf = ET.SubElement(group, _def("leaf"), ID=f"LF.{name}")
-    leaf.set(f"{{{_XLINK}}}href", f"{dataset.name}{suffix}")
-    ET.SubElement(leaf, _def("title")).text = f"{dataset.name}{suffix}"
+        if _computed(dataset, variable):
+            reference.set("MethodOID", _method_oid(dataset, variable))
+    kind = ET.SubElement(group, _def("Class"), Name=_CLASS.get(dataset.kind, "ADAM OTHER"))
+    if dataset.kind in _SUBCLASS:
+        ET.SubElement(kind, _def("SubClass"), Name=_SUBCLASS[dataset.kind])
+    _leaf(group, f"LF.{name}", f"{dataset.name}{suffix}", f"{dataset.name}{suffix}")
 
 
 def _item(version: ET.Element, dataset: Dataset, variable: Variable) -> None:
@@ -119,7 +141,7 @@ def _item(version: ET.Element, dataset: Dataset, variable: Variable) -> None:
     _describe(definition, label)
     if variable.codes or variable.name == "PARAMCD":
         _add(definition, "CodeListRef", CodeListOID=_list_oid(dataset, variable))
-    _origin(definition, variable.description)
+    _origin(definition, dataset, variable.name, variable.description)
     if variable.name == "AVAL" and _parameters(dataset):
         ET.SubElement(definition, _def("ValueListRef"), ValueListOID=_value_list(dataset))
 
@@ -131,7 +153,7 @@ def _parameter_items(version: ET.Element, dataset: Dataset) -> None:
         parameter = schema.parameter(code)
         definition = _definition(version, _aval(dataset, code), "AVAL", value)
         _describe(definition, parameter.label if parameter else _title(dataset, code))
-        _origin(definition, parameter.description if parameter else "")
+        _origin(definition, dataset, "AVAL", parameter.description if parameter else "")
 
 
 def _definition(version: ET.Element, oid: str, name: str, variable: Variable | None) -> ET.Element:
@@ -181,10 +203,41 @@ def _title(dataset: Dataset, code: str) -> str:
     return code
 
 
-def _origin(definition: ET.Element, text: str) -> None:
-    origin = ET.SubElement(definition, _def("Origin"), Type="Derived", Source="Sponsor")
+def _origin(definition: ET.Element, dataset: Dataset, name: str, text: str) -> None:
+    """Where a column comes from: the run computed it, copied it from adsl, or it was there."""
+    kind = "Not Available"
+    if dataset.derived:
+        kind = "Predecessor" if name in _COPIED else "Derived"
+    origin = ET.SubElement(definition, _def("Origin"), Type=kind)
+    if kind == "Derived":
+        origin.set("Source", "Sponsor")
+    text = f"ADSL.{name}" if kind == "Predecessor" else text
     if text:
         _describe(origin, text)
+
+
+def _computed(dataset: Dataset, variable: Variable) -> bool:
+    return dataset.derived and variable.name not in _COPIED
+
+
+def _method(version: ET.Element, dataset: Dataset, variable: Variable) -> None:
+    """How the run computed a column, in the words of the dictionary."""
+    if not _computed(dataset, variable):
+        return
+    name = f"{dataset.name.upper()}.{variable.name}"
+    made = _add(version, "MethodDef", OID=_method_oid(dataset, variable),
+                Name=f"Algorithm to derive {name}", Type="Computation")  # fmt: skip
+    _describe(made, variable.description or variable.label)
+
+
+def _method_oid(dataset: Dataset, variable: Variable) -> str:
+    return f"MT.{dataset.name.upper()}.{variable.name.upper()}"
+
+
+def _leaf(parent: ET.Element, oid: str, file: str, title: str) -> None:
+    leaf = ET.SubElement(parent, _def("leaf"), ID=oid)
+    leaf.set(f"{{{_XLINK}}}href", file)
+    ET.SubElement(leaf, _def("title")).text = title
 
 
 def _describe(parent: ET.Element, text: str) -> None:

@@ -50,7 +50,10 @@ class Variable:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Records in the order of their key, and what is known of the columns."""
+    """Records in the order of their key, and what is known of the columns.
+
+    ``derived``: the run computed it; else it came with the study.
+    """
 
     name: str
     label: str
@@ -58,9 +61,10 @@ class Dataset:
     kind: str
     frame: pd.DataFrame
     variables: tuple[Variable, ...]
+    derived: bool = False
 
 
-def describe(frame: pd.DataFrame, name: str) -> Dataset:
+def describe(frame: pd.DataFrame, name: str, *, derived: bool = False) -> Dataset:
     """Describe a dataset by its schema; columns the schema does not know by their cells.
 
     Records come sorted by the primary key, columns in the order of the schema, the others after
@@ -75,7 +79,8 @@ def describe(frame: pd.DataFrame, name: str) -> Dataset:
         frame = frame.sort_values(key, kind="stable")
     frame = frame.reset_index(drop=True)
     variables = tuple(_variable(frame[column], column, schema, key) for column in columns)
-    return Dataset(name, schema.title, schema.description, schema.kind, frame, variables)
+    about = (schema.title, schema.description, schema.kind)
+    return Dataset(name, *about, frame, variables, derived)
 
 
 def problems(dataset: Dataset, *, transport: bool) -> list[str]:

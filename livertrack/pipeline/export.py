@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,11 +17,17 @@ from livertrack.datasets import find_datasets, read_dataset
 from livertrack.dictionary import conform, schema_names
 from livertrack.errors import UsageError
 from livertrack.pipeline.environment import purposes, versions
+from livertrack.pipeline.lock import Locked, read_lock
 from livertrack.pipeline.manifest import read_manifest
 
 #: time that headers state where the caller gives none: the first day of SAS
 EPOCH = dt.datetime(1960, 1, 1)
 FORMATS = ("xpt", "json")
+#: files of OUT/adam that are no datasets of subjects
+_ABOUT_THE_RUN = {
+    "findings": "what was noticed in the data", "matches": "types beside the simulated truth",
+    "recovery": "agreement of the vocabulary with the simulated truth",
+}  # fmt: skip
 
 
 def export_run(
@@ -75,8 +82,8 @@ def export_run(
     place = Path(study) if study is not None else folder / manifest["study_path"]
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     datasets = [
-        cdisc.describe(frame.drop(columns=[c for c in drop if c in frame]), name)
-        for name, frame in _frames(place / "adam", folder / "adam").items()
+        cdisc.describe(frame.drop(columns=[c for c in drop if c in frame]), name, derived=derived)
+        for name, (frame, derived) in _frames(place / "adam", folder / "adam").items()
     ]
     if "xpt" in formats:
         require_writable(datasets, transport=True)
@@ -94,25 +101,41 @@ def export_run(
             )
     define = cdisc.write_define(
         datasets, to / "define.xml", study=identity, title=title, created=created,
-        suffix=f".{formats[0]}",
+        suffix=f".{formats[0]}", guide="adrg.md",
     )  # fmt: skip
     guide = to / "adrg.md"
-    write_text(guide, readers_guide(datasets, title, manifest))
+    lock = folder / str(manifest.get("environment", {}).get("lock", "none"))
+    others = read_lock(lock) if lock.is_file() else []
+    kept = sorted(p.stem for p in (folder / "adam").glob("*.parquet"))
+    left_out = [name for name in kept if name not in {d.name for d in datasets}]
+    write_text(guide, readers_guide(datasets, title, manifest, packages=others, kept=left_out))
     return [*written, define, guide]
 
 
-def readers_guide(datasets: Sequence[Dataset], title: str, manifest: dict[str, object]) -> str:
-    """Text of the analysis data reader's guide: datasets, and every package with its purpose."""
+def readers_guide(
+    datasets: Sequence[Dataset], title: str, manifest: dict[str, Any],
+    *, packages: Sequence[Locked] = (), kept: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """Text of the analysis data reader's guide: datasets, and every package with its purpose.
+
+    Parameters
+    ----------
+    packages : sequence of Locked
+        Every package of the run's environment; those without a purpose of their own say who needs
+        them.
+    kept : sequence of str
+        Datasets of the run that are not handed over.
+    """
     rows = [
-        f"| {d.name.upper()} | {d.label} | {len(d.frame)} | "
+        f"| {d.name.upper()} | {d.label} | {'this run' if d.derived else 'the study'} | "
+        f"{len(d.frame)} | "
         f"{', '.join(v.name for v in sorted(d.variables, key=lambda v: v.key) if v.key)} |"
         for d in datasets
     ]
-    used = manifest.get("versions", {})
-    known = used if isinstance(used, dict) else versions()
-    why = purposes()
-    packages = [
-        f"| {name} | {version} | {why.get(name, '')} |" for name, version in sorted(known.items())
+    left_out = [
+        "Not handed over, since they describe the run and no subject: "
+        + ", ".join(f"{name} ({_ABOUT_THE_RUN.get(name, 'of the run')})" for name in kept)
+        + "."
     ]
     return "\n".join(
         [
@@ -120,36 +143,52 @@ def readers_guide(datasets: Sequence[Dataset], title: str, manifest: dict[str, o
             "",
             "## Datasets",
             "",
-            "| Dataset | Label | Records | Key |",
-            "|---|---|---|---|",
+            "| Dataset | Label | From | Records | Key |",
+            "|---|---|---|---|---|",
             *rows,
             "",
             "Columns, code lists and parameters: define.xml. Missing text is blank, missing",
             "numbers are missing; dates are days since 1960-01-01 in SAS transport.",
             "",
+            *([*left_out, ""] if kept else []),
             "## Software",
             "",
             f"Plan hash {manifest.get('plan_hash', '')}, seed {manifest.get('seed', '')}.",
             "",
             "| Package | Version | Purpose |",
             "|---|---|---|",
-            *packages,
+            *_software(manifest.get("versions"), packages),
             "",
-            "To repeat the results: `livertrack rerun OUT/manifest.json`.",
+            "To repeat the results: `livertrack rerun OUT/manifest.json`; in a new environment of",
+            "these packages: `livertrack rerun OUT/manifest.json --new-environment`.",
             "",
         ]
     )
 
 
-def _frames(study: Path, run: Path) -> dict[str, pd.DataFrame]:
-    """Typed datasets by name; those of the run win."""
-    found: dict[str, pd.DataFrame] = {}
+def _software(used: dict[str, str] | None, packages: Sequence[Locked]) -> list[str]:
+    """One line per package: those with a purpose, then those that they need."""
+    known, why = used or versions(), purposes()
+    lines = [
+        f"| {name} | {version} | {why.get(name, '')} |" for name, version in sorted(known.items())
+    ]
+    named = {name.lower() for name in known}
+    return lines + [
+        f"| {package.name} | {package.version} | needed by {', '.join(package.needed_by)} |"
+        for package in packages
+        if package.name not in named
+    ]
+
+
+def _frames(study: Path, run: Path) -> dict[str, tuple[pd.DataFrame, bool]]:
+    """Typed datasets by name, and whether the run made them; those of the run win."""
+    found: dict[str, tuple[pd.DataFrame, bool]] = {}
     for name, paths in find_datasets(study).items():
-        found[name] = conform(read_dataset(paths[0]), name)[0]
+        found[name] = conform(read_dataset(paths[0]), name)[0], False
     known = set(schema_names()) - {"images", "bds"}
     for path in sorted(run.glob("*.parquet")):
         if path.stem in known:
-            found[path.stem] = conform(pd.read_parquet(path), path.stem)[0]
+            found[path.stem] = conform(pd.read_parquet(path), path.stem)[0], True
     if not found:
         msg = f"no dataset in {study} or {run}; say where the study is"
         raise UsageError(msg)

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -13,6 +15,7 @@ from livertrack import cdisc
 from livertrack.datasets import read_dataset
 from livertrack.errors import DataError, UsageError
 from livertrack.pipeline.export import EPOCH, export_run, readers_guide
+from livertrack.pipeline.lock import Locked
 
 pyreadstat = pytest.importorskip("pyreadstat", reason="the extra io is not installed")
 
@@ -158,6 +161,20 @@ def finished_run(folder: Path) -> Path:
                          "FASFL": "Y", "AGE": [51, 60]})  # fmt: skip
     adsl.to_csv(study / "adam" / "adsl.csv", index=False)
     labs().to_csv(study / "adam" / "adlb.csv", index=False)
+    pd.DataFrame({"USUBJID": ["S1", "S1"], "ICETERM": ["Death", "Rescue"], "TRT01P": "Placebo",
+                  "AVISIT": ["Week 12", "Week 12"]}).to_csv(
+        study / "adam" / "adice.csv", index=False)  # fmt: skip
+    pd.DataFrame({"USUBJID": ["S1", "S2"], "PARAMCD": "DEATH", "PARAM": "Death", "AVAL": [9.5, 20],
+                  "CNSR": [0, 1]}).to_csv(study / "adam" / "adtte.csv", index=False)  # fmt: skip
+    pd.DataFrame({
+        "USUBJID": "S1", "AVISIT": "Week 12", "AVISITN": 12.0, "REGION": ["", "SHELL1"],
+        "PARAMCD": "TV01", "PARAM": "Tissue type 1", "AVAL": [1 / 3, 2 / 3], "NVOX": [900, 300],
+        "BASE": [0.5, np.nan], "CHG": [1 / 3 - 0.5, np.nan], "ABLFL": "",
+    }).to_parquet(run / "adam" / "admri.parquet")  # fmt: skip
+    pd.DataFrame({
+        "USUBJID": "S2", "AVISIT": "Rescan", "AVISITN": 1.0, "REGION": "", "FROMTYPE": [1, 2],
+        "TOTYPE": [1, 2], "AVAL": [0.25, 0.75], "NVOX": 900, "METHOD": "voxel",
+    }).to_parquet(run / "adam" / "adnoise.parquet")  # fmt: skip
     pd.DataFrame({"severity": ["warning"]}).to_parquet(run / "adam" / "findings.parquet")
     pd.DataFrame({
         "USUBJID": "S1", "AVISIT": "Week 12", "AVISITN": 12.0, "REGION": "", "TRT01P": "Placebo",
@@ -172,7 +189,7 @@ def finished_run(folder: Path) -> Path:
 
 def test_a_run_is_handed_over_whole_and_twice_the_same(tmp_path):
     run = finished_run(tmp_path)
-    names = {"adsl", "adlb", "adpath"}
+    names = {"adsl", "adlb", "adice", "adtte", "admri", "adnoise", "adpath"}
     first = export_run(run, to=tmp_path / "one")
     export_run(run, to=tmp_path / "two")
     assert {p.name for p in first} == {f"{n}.{s}" for n in names for s in ("xpt", "json")} | {
@@ -182,7 +199,9 @@ def test_a_run_is_handed_over_whole_and_twice_the_same(tmp_path):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
     guide = (tmp_path / "one" / "adrg.md").read_text()
     assert "| numpy | 2.0.0 | arrays and linear algebra |" in guide
-    assert "| ADPATH | Tissue pathway analysis dataset | 2 |" in guide
+    assert "| ADPATH | Tissue pathway analysis dataset | this run | 2 |" in guide
+    assert "| ADICE | Intercurrent events dataset | the study | 2 | USUBJID, ICETERM" in guide
+    assert "findings (what was noticed in the data)" in guide
     assert "S1" not in guide
 
 
@@ -204,10 +223,155 @@ def test_define_xml_refers_only_to_what_it_defines(tmp_path):
     for leaf in root.iter(f"{DEF}leaf"):
         assert (tmp_path / "one" / leaf.get("{http://www.w3.org/1999/xlink}href")).is_file()
     groups = {node.get("Name"): node for node in root.iter(f"{ODM}ItemGroupDef")}
-    assert set(groups) == {"ADSL", "ADLB", "ADPATH"}
-    assert groups["ADSL"].find(f"{DEF}Class").get("Name") == "SUBJECT LEVEL ANALYSIS DATASET"
+    assert set(groups) == {"ADSL", "ADLB", "ADICE", "ADTTE", "ADMRI", "ADNOISE", "ADPATH"}
+    classes = {name: group.find(f"{DEF}Class").get("Name") for name, group in groups.items()}
+    assert classes == {
+        "ADSL": "SUBJECT LEVEL ANALYSIS DATASET", "ADLB": "BASIC DATA STRUCTURE",
+        "ADMRI": "BASIC DATA STRUCTURE", "ADTTE": "BASIC DATA STRUCTURE",
+        "ADICE": "OCCURRENCE DATA STRUCTURE", "ADPATH": "ADAM OTHER", "ADNOISE": "ADAM OTHER",
+    }  # fmt: skip
+    assert groups["ADTTE"].find(f"{DEF}Class/{DEF}SubClass").get("Name") == "TIME-TO-EVENT"
+    methods = [node.get("OID") for node in root.iter(f"{ODM}MethodDef")]
+    used = {n.get("MethodOID") for n in root.iter(f"{ODM}ItemRef")} - {None}
+    assert len(methods) == len(set(methods))
+    assert set(methods) == used
+    assert "MT.ADMRI.AVAL" in used
     order = [int(n.get("OrderNumber")) for n in groups["ADLB"].iter(f"{ODM}ItemRef")]
     assert order == list(range(1, len(order) + 1))
+
+
+#: children of MetaDataVersion in the order that Define-XML 2.1 demands
+ORDER = [
+    f"{DEF}Standards", f"{DEF}SupplementalDoc", f"{DEF}ValueListDef", f"{DEF}WhereClauseDef",
+    f"{ODM}ItemGroupDef", f"{ODM}ItemDef", f"{ODM}CodeList", f"{ODM}MethodDef", f"{DEF}leaf",
+]  # fmt: skip
+
+
+def test_define_xml_has_the_elements_and_attributes_of_the_standard_in_its_order(tmp_path):
+    export_run(finished_run(tmp_path), to=tmp_path / "one")
+    root = ET.parse(tmp_path / "one" / "define.xml").getroot()  # noqa: S314 - our own file
+    version = root.find(f"{ODM}Study/{ODM}MetaDataVersion")
+    tags = [node.tag for node in version]
+    assert [tag for i, tag in enumerate(tags) if i == 0 or tags[i - 1] != tag] == ORDER
+    for node in root.iter(f"{ODM}ItemDef"):
+        kind = node.get("DataType")
+        assert kind in {"text", "integer", "float", "date"}
+        assert (node.get("Length") is None) == (kind == "date")
+        assert (node.get("SignificantDigits") is not None) == (kind == "float")
+        assert [child.tag for child in node] == [
+            tag for tag in (f"{ODM}Description", f"{ODM}CodeListRef", f"{DEF}Origin",
+                            f"{DEF}ValueListRef") if node.find(tag) is not None
+        ]  # fmt: skip
+        assert node.find(f"{DEF}Origin") is not None
+    for node in root.iter(f"{ODM}ItemGroupDef"):
+        for name in ("OID", "Name", "Repeating", "Purpose", f"{DEF}Structure",
+                     f"{DEF}ArchiveLocationID", f"{DEF}StandardOID"):  # fmt: skip
+            assert node.get(name), name
+        inner = [child.tag for child in node]
+        assert inner[0] == f"{ODM}Description"
+        assert inner[-2:] == [f"{DEF}Class", f"{DEF}leaf"]
+
+
+def test_a_column_says_whether_the_run_computed_it(tmp_path):
+    export_run(finished_run(tmp_path), to=tmp_path / "one")
+    root = ET.parse(tmp_path / "one" / "define.xml").getroot()  # noqa: S314 - our own file
+    origin = {
+        node.get("OID"): node.find(f"{DEF}Origin").get("Type")
+        for node in root.iter(f"{ODM}ItemDef")
+    }
+    assert origin["IT.ADMRI.AVAL"] == "Derived"
+    assert origin["IT.ADMRI.USUBJID"] == "Predecessor"
+    assert origin["IT.ADLB.AVAL"] == "Not Available"
+    for node in root.iter(f"{ODM}ItemRef"):
+        computed = origin[node.get("ItemOID")] == "Derived"
+        assert (node.get("MethodOID") is not None) == computed
+
+
+def test_define_xml_is_valid_by_the_schema_of_the_standard(tmp_path):
+    odmlib = pytest.importorskip("odmlib", reason="odmlib, which has the schema, is absent")
+    xmlschema = pytest.importorskip("xmlschema", reason="xmlschema is not installed")
+    folder = Path(odmlib.__file__).parent / "schemas" / "define" / "2.1"
+    export_run(finished_run(tmp_path), to=tmp_path / "one")
+    schema = xmlschema.XMLSchema(str(folder / "define2-1-0.xsd"))
+    assert [str(e) for e in schema.iter_errors(str(tmp_path / "one" / "define.xml"))] == []
+
+
+def sources(folder: Path) -> dict[str, pd.DataFrame]:
+    """The frames that the export read, by dataset."""
+    read = {path.stem: pd.read_csv(path) for path in (folder / "study" / "adam").glob("*.csv")}
+    for path in (folder / "out" / "adam").glob("ad*.parquet"):
+        read[path.stem] = pd.read_parquet(path)
+    return read
+
+
+def assert_same(seen: pd.DataFrame, source: pd.DataFrame, name: str) -> None:
+    """Same records, whatever their order: numbers to the last bits, text to the letter."""
+    assert set(seen.columns) == set(source.columns), name
+    columns = sorted(source.columns)
+    plain = []
+    for frame in (seen, source):
+        made = pd.DataFrame(index=range(len(frame)))
+        for column in columns:
+            cells = frame[column].reset_index(drop=True)
+            if column.endswith("DT"):
+                days = pd.api.types.is_numeric_dtype(cells)
+                cells = pd.Timestamp("1960-01-01") + pd.to_timedelta(cells, "D") if days else cells
+                made[column] = pd.to_datetime(cells).astype("datetime64[s]")
+            elif pd.api.types.is_numeric_dtype(source[column]):
+                made[column] = cells.astype(float)
+            else:
+                made[column] = cells.astype(object).where(cells.notna(), "").astype(str)
+        plain.append(made.sort_values(columns).reset_index(drop=True))
+    pd.testing.assert_frame_equal(plain[0], plain[1], rtol=1e-15, atol=1e-75, check_dtype=False)
+
+
+def test_every_dataset_of_a_run_is_read_back_by_pyreadstat_and_pandas(tmp_path):
+    export_run(finished_run(tmp_path), to=tmp_path / "one")
+    expected = sources(tmp_path)
+    assert {p.stem for p in (tmp_path / "one").glob("*.xpt")} == set(expected)
+    for name, source in expected.items():
+        path = tmp_path / "one" / f"{name}.xpt"
+        assert_same(pyreadstat.read_xport(str(path))[0], source, name)
+        assert_same(pd.read_sas(path, format="xport", encoding="ascii"), source, name)
+
+
+_R = """
+suppressMessages({library(haven); library(foreign)})
+folder <- commandArgs(trailingOnly = TRUE)[1]
+plain <- function(x) if (is.numeric(x)) ifelse(is.na(x), "", sprintf("%.17g", x)) else
+  ifelse(is.na(x), "", as.character(x))
+for (file in list.files(folder, pattern = "[.]xpt$", full.names = TRUE)) {
+  for (way in c("haven", "foreign")) {
+    seen <- if (way == "haven") zap_formats(read_xpt(file)) else read.xport(file)
+    seen <- as.data.frame(lapply(seen, function(x) plain(if (inherits(x, "Date"))
+      as.numeric(x) + 3653 else x)))
+    write.csv(seen, sub("xpt$", paste0(way, ".csv"), file), row.names = FALSE)
+  }
+}
+"""
+
+
+def test_every_dataset_of_a_run_is_read_back_by_r(tmp_path):
+    program = shutil.which("Rscript")
+    if program is None:
+        pytest.skip("R is not installed")
+    ask = [program, "-e", "library(haven); library(foreign)"]
+    if subprocess.run(ask, capture_output=True, check=False).returncode:
+        pytest.skip("R has no haven or no foreign")
+    export_run(finished_run(tmp_path), to=tmp_path / "one", formats=["xpt"])
+    (tmp_path / "read.R").write_text(_R)
+    subprocess.run([program, str(tmp_path / "read.R"), str(tmp_path / "one")], check=True)
+    for name, source in sources(tmp_path).items():
+        for way in ("haven", "foreign"):
+            seen = pd.read_csv(tmp_path / "one" / f"{name}.{way}.csv")
+            assert_same(seen, source, f"{name} by {way}")
+
+
+def test_the_guide_names_every_package_and_who_needs_it():
+    packages = [Locked("numpy", "2.0.0", ("pandas",)), Locked("six", "1.17.0", ("a", "b"))]
+    text = readers_guide([], "A trial", {"versions": {"numpy": "2.0.0"}}, packages=packages)
+    assert text.count("| numpy |") == 1
+    assert "| six | 1.17.0 | needed by a, b |" in text
 
 
 def test_nothing_is_written_when_one_dataset_breaks_a_limit(tmp_path):
@@ -228,4 +392,5 @@ def test_an_unknown_format_is_refused(tmp_path):
 
 def test_the_guide_lists_every_dataset_with_its_key():
     text = readers_guide([described()], "A trial", {"versions": {}})
-    assert "| ADLB | Laboratory analysis dataset | 6 | USUBJID, PARAMCD, AVISIT |" in text
+    row = "| ADLB | Laboratory analysis dataset | the study | 6 | USUBJID, PARAMCD, AVISIT |"
+    assert row in text

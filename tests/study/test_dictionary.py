@@ -21,8 +21,8 @@ from livertrack.dictionary import (
 pytestmark = pytest.mark.filterwarnings("error::FutureWarning")
 
 NAMES = [
-    "adatlas", "adbx", "adice", "adim", "adlb", "admap", "admri", "adpath", "adrec", "adreg",
-    "adscan", "adseq", "adsl", "adtte", "bds", "images",
+    "adatlas", "adbx", "adice", "adim", "adlb", "admap", "admri", "adnoise", "adpath", "adrec",
+    "adreg", "adscan", "adseq", "adsl", "adtte", "bds", "images",
 ]  # fmt: skip
 _TYPES = {"string", "number", "integer", "date"}
 _CONSTRAINTS = {"required", "unique", "enum", "pattern", "minimum", "maximum"}
