@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import pandas as pd
 from sklearn.impute import SimpleImputer
@@ -25,9 +25,6 @@ from livertrack.tasks._task import ImageTask
 from livertrack.tasks._volumes import SlabRules
 from livertrack.tasks.cirrmri import FOLDERS, MEASURES, read_cirrmri
 
-if TYPE_CHECKING:
-    from torch import nn
-
 _SOURCE = "arXiv 2502.18225, CirrMRI600+: 310 T1W and 318 T2W volumes, per slice"
 #: how slabs are cut; a model remembers it
 RULES = SlabRules()
@@ -40,7 +37,7 @@ def simulate(folder: Path, n: int, seed: int) -> Path:
 
 def _build(
     used: tuple[int, ...], view: Literal["2.5d", "3d"], shapes: Shapes, outputs: int
-) -> nn.Module:
+) -> Any:
     from livertrack.imaging.learning.cirrhosis_network import CirrhosisNetwork
 
     sequences, depth = shapes["images"][:2]

@@ -31,18 +31,20 @@ class Energies(nn.Module):
         """Features (n, 2 filters) of (n, 1, z, x, y); regions lie on the output's grid."""
         weight = self.weight - self.weight.mean((2, 3, 4), keepdim=True)
         through = weight.shape[2]
+        n, slices = len(picture), picture.shape[2]
         if through == 1:  # slices side by side are quicker than a flat kernel in space
-            n, slices = picture.shape[0], picture.shape[2]
-            flat = picture.transpose(1, 2).flatten(0, 1)
-            size = functional.conv2d(flat, weight[:, :, 0], stride=self.stride, padding=2).abs()
-            size = size.unflatten(0, (n, slices)).transpose(1, 2)
+            flat = picture.reshape(n * slices, 1, *picture.shape[3:])
+            size = functional.conv2d(flat, weight[:, :, 0], stride=self.stride, padding=2)
         else:
             size = functional.conv3d(
                 picture, weight, stride=(1, self.stride, self.stride), padding=(through // 2, 2, 2)
-            ).abs()
-        share = regions.flatten(2)
-        total = size.flatten(2) @ share.transpose(1, 2)
-        mean = total / (share.sum(2)[:, None] + _EMPTY)
+            )
+            size = size.transpose(1, 2).flatten(0, 1)
+        share = regions.transpose(1, 2).flatten(0, 1).flatten(2)
+        total = size.abs().flatten(2) @ share.transpose(1, 2)
+        total = total.unflatten(0, (n, slices)).sum(1)
+        area = share.sum(2).unflatten(0, (n, slices)).sum(1)
+        mean = total / (area[:, None] + _EMPTY)
         return torch.log(mean + _LEAST).flatten(1)
 
 
@@ -80,8 +82,9 @@ class MultiScale(nn.Module):
         self, slices: int, *, filters: int = 10, latent: int = 24, volumetric: bool = False
     ) -> None:
         super().__init__()
+        through = 3 if volumetric else 1
         self.energies = nn.ModuleList(
-            Energies(filters, stride=2 if scale == 1 else 1, through=3 if volumetric else 1)
+            Energies(filters, stride=1 if scale == SCALES[-1] else 2, through=through)
             for scale in SCALES
         )
         self.around = Surroundings(2 * slices, filters)
@@ -101,7 +104,7 @@ class MultiScale(nn.Module):
         codes = [
             mix(branch(picture[:, None], regions))
             for picture, regions, branch, mix in zip(
-                pictures, (near, near, far), self.energies, self.mixes, strict=False
+                pictures, (near, far, far), self.energies, self.mixes, strict=False
             )
         ]
         wide = torch.cat([pictures[-1], functional.avg_pool2d(half, 2)], dim=1)
