@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("run", _run, "run the plan of a study")
     sub.add_argument("study", type=Path)
     sub.add_argument("--out", type=Path, required=True)
+    _scheduler_option(sub)
     _report_options(sub)
     sub.add_argument("--json", action="store_true")
 
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--n-types", type=int, default=6)
     sub.add_argument("--seed", type=int, default=1)
     sub.add_argument("--out", type=Path, required=True)
+    _scheduler_option(sub)
 
     group = add("report", None, "render the report of a run, or start a report of one's own")
     verbs = group.add_subparsers(metavar="VERB", required=True)
@@ -161,6 +163,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _scheduler_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scheduler", metavar="ADDRESS",
+                        help="Dask scheduler whose workers do the scans, e.g. tcp://host:8786")  # fmt: skip
+
+
 def _report_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--format", nargs="*", choices=["html", "pdf", "docx"], default=["html"])
     sub.add_argument("--renderer", choices=["auto", "embedded", "quarto"], default="auto")
@@ -187,9 +194,12 @@ def _check(a: argparse.Namespace) -> int:
 
 
 def _run(a: argparse.Namespace) -> int:
-    summary = livertrack.run_study(
-        a.study, out=a.out, formats=a.format, renderer=a.renderer, progress=not a.json
-    )
+    from livertrack.pipeline.cluster import scheduler
+
+    with scheduler(a.scheduler):
+        summary = livertrack.run_study(
+            a.study, out=a.out, formats=a.format, renderer=a.renderer, progress=not a.json
+        )
     return _finish(summary, as_json=a.json)
 
 
@@ -227,10 +237,12 @@ def _vocabulary_show(a: argparse.Namespace) -> int:
 
 
 def _signatures(a: argparse.Namespace) -> int:
+    from livertrack.pipeline.cluster import scheduler
     from livertrack.pipeline.vocabulary import label_scan, label_study
 
     if a.study is not None:
-        files = label_study(a.study, vocabulary=a.vocabulary, out=a.out)
+        with scheduler(a.scheduler):
+            files = label_study(a.study, vocabulary=a.vocabulary, out=a.out)
     else:
         files = label_scan(
             a.image, a.mask, vocabulary=a.vocabulary, out=a.out, seed=a.seed, n_types=a.n_types,
