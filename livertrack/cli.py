@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import livertrack
+from livertrack._cli_tasks import add_task_commands
 from livertrack.errors import LivertrackError, UsageError
 
 
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (
         words[:1] == ["report"]
         and words[1:2]
-        and words[1] not in {"init", "render", "-h", "--help"}
+        and words[1] not in {"init", "render", "trace", "-h", "--help"}
     ):
         words.insert(1, "render")  # `livertrack report OUT` is short for `report render OUT`
     arguments = _parser().parse_args(words)
@@ -92,13 +93,21 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, required=True)
     _scheduler_option(sub)
 
+    add_task_commands(add)
+
     group = add("report", None, "render the report of a run, or start a report of one's own")
     verbs = group.add_subparsers(metavar="VERB", required=True)
     sub = add("render", _report_render, "render a report of a finished run", verbs)
     sub.add_argument("run", type=Path)
     sub.add_argument("--report", metavar="NAME",
-                     help="of the package, or a .qmd of your own")  # fmt: skip
+                     help="of the package, `all` of them, or a .qmd of your own")  # fmt: skip
+    sub.add_argument("-P", "--parameter", action="append", default=[], metavar="NAME=VALUE",
+                     help="a parameter of the report, e.g. profile=blinded")  # fmt: skip
     _report_options(sub)
+    sub = add("trace", _report_trace, "find the statistic behind every printed number", verbs)
+    sub.add_argument("run", type=Path)
+    sub.add_argument("--page", default="report.html", help="a rendered page of the run")
+    sub.add_argument("--json", action="store_true")
     sub = add("init", _report_init, "copy the report sources for plain `quarto render`", verbs)
     sub.add_argument("folder", type=Path)
 
@@ -164,8 +173,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _scheduler_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scheduler", metavar="ADDRESS",
-                        help="Dask scheduler whose workers do the scans, e.g. tcp://host:8786")  # fmt: skip
+    text = "Dask scheduler whose workers do the scans, e.g. tcp://host:8786"
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=text)
 
 
 def _report_options(sub: argparse.ArgumentParser) -> None:
@@ -254,11 +263,30 @@ def _signatures(a: argparse.Namespace) -> int:
 
 
 def _report_render(a: argparse.Namespace) -> int:
-    for path in livertrack.report.render_report(
-        a.run, a.report, formats=tuple(a.format), renderer=a.renderer
-    ):
-        print(path)
+    wrong = [pair for pair in a.parameter if "=" not in pair]
+    if wrong:
+        msg = f"-P takes NAME=VALUE, got {' '.join(wrong)}"
+        raise UsageError(msg)
+    given = dict(pair.split("=", 1) for pair in a.parameter)
+    names = livertrack.report.reports_for(a.run, given) if a.report == "all" else [a.report]
+    for name in names:
+        for path in livertrack.report.render_report(
+            a.run, name, formats=tuple(a.format), renderer=a.renderer, params=given
+        ):
+            print(path)
     return 0
+
+
+def _report_trace(a: argparse.Namespace) -> int:
+    found = livertrack.report.trace_report(a.run, a.page)
+    lost = found[~found["found"]]
+    if a.json:
+        print(lost.to_json(orient="records", indent=2))
+    else:
+        for place, printed, text in zip(lost["place"], lost["printed"], lost["text"], strict=True):
+            print(f"{place}: {printed} in: {text}")
+        print(f"{len(found) - len(lost)} of {len(found)} numbers traced to the results")
+    return 1 if len(lost) else 0
 
 
 def _report_init(a: argparse.Namespace) -> int:
