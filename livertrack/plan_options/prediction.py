@@ -39,11 +39,14 @@ class CrossValidate(Predicted):
 
     ``harmonise``: each model also behind ComBat, fitted by site inside the folds; ``combat-mean``
     takes out means only, and so needs one subject of a site where ``combat`` needs two.
+    ``appearance``: PARAMCD patterns or columns of adsl that tell how scans look; each model also
+    with models of their own for clusters of appearance (`PseudoDomains`).
     """
 
     feature_sets: dict[str, list[str]]
     kinds: list[Kind] = Field(default=["linear"], min_length=1)
     harmonise: Literal["combat", "combat-mean"] | None = None
+    appearance: list[str] = Field(default_factory=list)
     split: Literal["k-fold", "leave-one-site-out"] = "k-fold"
     n_repeats: int = Field(default=1, ge=1)
     n_perm: int = Field(default=0, ge=0)

@@ -65,7 +65,7 @@ ANALYSES: dict[str, list[dict[str, Any]]] = {
                      "n_folds": 2, "n_inner": 2, "n_boot": 99, "harmonise": "combat-mean",
                      "feature_sets": {"signature": ["TV*"], "usual": ["ALT", "AGE"]}}},
         {"options": {"outcome": "STEATOSIS", "threshold": 2, "n_boot": 99, "n_inner": 2,
-                     "split": "leave-one-site-out", "n_perm": 1,
+                     "n_folds": 2, "appearance": ["PDFF"],
                      "feature_sets": {"usual": ["ALT", "AGE"]}}},
     ],
     "permutation_importance": [

@@ -47,8 +47,9 @@ def require_no_leakage(
     if problems:
         msg = f"data: {'; '.join(problems)}; nothing was fitted"
         raise DataError(msg)
-    tables = {name: list(m.columns) for name, m in learners.items() if isinstance(m, Tabular)}
-    frozen = [n for n, m in learners.items() if isinstance(m, Tabular) and _frozen(m.estimator)]
+    inner = {name: _tabular(m) for name, m in learners.items()}
+    tables = {name: list(m.columns) for name, m in inner.items() if m is not None}
+    frozen = [n for n, m in inner.items() if m is not None and _frozen(m.estimator)]
     if frozen:
         msg = f"models: {', '.join(frozen)} hold a part fitted before; folds must fit everything"
         raise UsageError(msg)
@@ -57,6 +58,13 @@ def require_no_leakage(
         require_clean_features(
             rows, outcome=outcome, subject=subject, site=site, feature_sets=tables
         )
+
+
+def _tabular(learner: Any) -> Tabular | None:
+    """Table model inside a learner that wraps others (``learner``), or None."""
+    while not isinstance(learner, Tabular) and hasattr(learner, "learner"):
+        learner = learner.learner
+    return learner if isinstance(learner, Tabular) else None
 
 
 def _frozen(estimator: Any) -> bool:

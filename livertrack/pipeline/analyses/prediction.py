@@ -63,7 +63,11 @@ def _cross_validate(task: Task) -> Iterator[Answer]:
     columns = list(dict.fromkeys(column for chosen in sets.values() for column in chosen))
     how = {"task": options.task, "kinds": options.kinds, "n_trees": options.n_trees}
     models: dict[str, Any] = dict(lt.biopsy_models(sets, **how))
-    data, outcome = with_outcome(task, columns)
+    look = members(task, options.appearance)
+    data, outcome = with_outcome(task, [*columns, *look])
+    models |= {
+        f"{name}, domains": lt.PseudoDomains(model, look) for name, model in models.items() if look
+    }
     note = ""
     if options.harmonise:
         if site is None:
