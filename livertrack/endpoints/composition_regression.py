@@ -75,7 +75,8 @@ def composition_regression(
     CompositionRegression
         ``.table``: ``arm, reference, part, estimate`` (difference of the clr coordinate),
         ``std_error, df, statistic, p_value, conf_low, conf_high, ratio`` (exp(estimate): factor
-        of the part relative to the geometric mean of all parts), ``n_arm, n_ref, method``.
+        of the part relative to the geometric mean of all parts) with ``ratio_low, ratio_high``,
+        ``n_arm, n_ref, method``.
         ``.means``: ``arm, part, share``: the composition at the mean of the covariates
         (sums to 1). ``.tests``: per ``arm`` Pillai's trace of no difference at all,
         ``statistic, f_statistic, df1, df2, p_value``.
@@ -170,7 +171,7 @@ def composition_regression(
 
 _COLUMNS = (
     "arm", "reference", "part", "estimate", "std_error", "df", "statistic", "p_value", "conf_low",
-    "conf_high", "ratio", "n_arm", "n_ref", "method",
+    "conf_high", "ratio", "ratio_low", "ratio_high", "n_arm", "n_ref", "method",
 )  # fmt: skip
 
 
@@ -198,7 +199,8 @@ def _t_row(estimate: float, error: float, df: int, t: float) -> dict[str, Any]:
         "estimate": estimate, "std_error": error, "df": df, "statistic": statistic,
         "p_value": float(2 * stats.t.sf(abs(statistic), df)),
         "conf_low": estimate - t * error, "conf_high": estimate + t * error,
-        "ratio": float(np.exp(estimate)),
+        "ratio": float(np.exp(estimate)), "ratio_low": float(np.exp(estimate - t * error)),
+        "ratio_high": float(np.exp(estimate + t * error)),
     }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def consort(result: Any, *, arms: Sequence[str] | None = None, total: str = "Tot
     if table.empty:
         return empty_axes(plt.subplots(figsize=(7.2, 1.6))[1], "No subject was randomised")
     table = table.assign(arm=table["arm"].astype(str))
-    levels = [arm for arm in order_of([*table["arm"]], arms) if arm != total]
+    levels = [arm for arm in order_of([*table["arm"]], arms) if arm != total] or [total]
     steps = _steps(table)
     boxes = {arm: [_text(table, arm, step) for step in steps] for arm in levels}
     heights = [

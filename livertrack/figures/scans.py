@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -126,4 +127,6 @@ def _short(visit: str) -> str:
 
 
 def _short_title(text: str) -> str:
-    return text if len(text) <= 34 else text.split(" (")[0]
+    """Title of a narrow panel: two lines at most, what stands in parentheses left out first."""
+    text = text if len(text) <= 26 else text.split(" (")[0]
+    return "\n".join(wrap(text, 27)[:2])

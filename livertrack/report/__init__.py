@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from livertrack._resources import resource_dir
 from livertrack.errors import UsageError
 from livertrack.report._errors import ReportError
+from livertrack.report._parameters import parameters_of
+from livertrack.report._source import read_source
+from livertrack.report.blinding import with_profile
 from livertrack.report.example import write_example
 from livertrack.report.init import init_report
 from livertrack.report.page import Page, open_page, plain
@@ -15,6 +18,7 @@ from livertrack.report.qualification import open_qualification
 from livertrack.report.render import Renderer, render
 from livertrack.report.run import Run, load_run
 from livertrack.report.task import holds_task, open_task
+from livertrack.report.trace import trace_report
 
 __all__ = [
     "Page",
@@ -29,6 +33,9 @@ __all__ = [
     "render",
     "render_report",
     "report_names",
+    "reports_for",
+    "trace_report",
+    "with_profile",
     "write_example",
 ]
 
@@ -42,6 +49,7 @@ def render_report(
     *,
     formats: Sequence[str] = ("html",),
     renderer: Renderer = "auto",
+    params: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Render a report of the package for the run in ``out``.
 
@@ -57,6 +65,9 @@ def render_report(
     formats : sequence of {"html", "pdf", "docx"}
     renderer : {"auto", "embedded", "quarto"}
         See `render`.
+    params : mapping, optional
+        Further parameters of the report. ``profile="blinded"`` masks the arms; its pages, tables
+        and figures land in the folder ``blinded`` of the run.
 
     Returns
     -------
@@ -67,6 +78,8 @@ def render_report(
     ------
     UsageError
         There is no such report.
+    ReportError
+        The report has no such parameter, or there is no such profile.
     """
     of_task = holds_task(out)
     usual = TASK_PAGE if of_task else MAIN
@@ -76,16 +89,18 @@ def render_report(
     if path.suffix != ".qmd":
         msg = f"no report {source!r}; there are {', '.join(report_names())}"
         raise UsageError(msg)
-    main = source == usual
+    main, profile = source == usual, (params or {}).get("profile", "unblinded")
     return render(
         path,
-        out=out,
-        params={"run": str(Path(out).resolve())},
+        out=Path(out) / "blinded" if profile == "blinded" else out,
+        params={"run": str(Path(out).resolve()), **(params or {})},
         formats=formats,
         renderer=renderer,
         name="report" if main else path.stem,
         products="" if main else path.stem,
-        header=_task_header(Path(out)) if of_task else _header(Path(out), main=main),
+        header=_task_header(Path(out))
+        if of_task
+        else _header(with_profile(load_run(out), profile), main=main),
     )
 
 
@@ -95,11 +110,25 @@ def report_names() -> list[str]:
     return sorted(path.stem for path in sources if path.stem != "validation")
 
 
-def _header(out: Path, *, main: bool) -> dict[str, str]:
+def reports_for(out: str | Path, params: Mapping[str, str] | None = None) -> list[str]:
+    """Reports that show the run (or task) in ``out`` and have these parameters."""
+    if holds_task(out):
+        return [TASK_PAGE]
+    folder = resource_dir("reports")
+    return [
+        name
+        for name in report_names()
+        if name != TASK_PAGE
+        and set(params or {}) <= parameters_of(read_source(folder / f"{name}.qmd"))
+    ]
+
+
+def _header(run: Run, *, main: bool) -> dict[str, str]:
     """Title and subtitle: those of the study; a further report keeps its own title."""
-    run = load_run(out)
     study, wanted = run.plan["study"], run.plan.get("report") or {}
     about = f"Study {study['id']}" + (" · simulated data" if run.simulated else "")
+    if run.blinded:
+        about += " · blinded"
     if not main:
         return {"subtitle": plain(f"{study['title']} · {about}")}
     return {

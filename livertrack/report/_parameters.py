@@ -43,6 +43,12 @@ def bind_parameters(source: Source, given: Mapping[str, Any]) -> str:
     return "\n".join(f"{key} = {_literal(key, value)}" for key, value in sorted(given.items()))
 
 
+def parameters_of(source: Source) -> set[str]:
+    """Names of the parameters that a report declares."""
+    cell = next((cell for cell in source.cells if cell.is_parameters), None)
+    return set(_declared(cell)) if cell is not None else set()
+
+
 def _declared(cell: Cell) -> dict[str, Any]:
     found: dict[str, Any] = {}
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from livertrack.figures import figure_of, save_figure
 from livertrack.report._errors import ReportError
+from livertrack.report.blinding import with_profile
 from livertrack.report.numbering import Numbering
 from livertrack.report.run import Run, load_run
 from livertrack.report.tlf import Heading, run_id, source_of, write_figure, write_table
@@ -146,6 +147,6 @@ class Page:
         self._used.add(label)
 
 
-def open_page(run: str | Path) -> Page:
-    """Open a run folder for a report."""
-    return Page(load_run(run))
+def open_page(run: str | Path, *, profile: str = "unblinded") -> Page:
+    """Open a run folder for a report; the profile ``blinded`` masks its arms."""
+    return Page(with_profile(load_run(run), profile))

@@ -141,6 +141,11 @@ class Run:
         return list(self.plan["data"]["visits"])
 
     @property
+    def blinded(self) -> bool:
+        """Whether arms are masked (see `livertrack.report.blinding`)."""
+        return False
+
+    @property
     def sizes(self) -> dict[str, int]:
         """Subjects of the analysed population by arm, as the baseline table counts them."""
         baseline = self.first("baseline_table")

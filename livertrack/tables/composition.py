@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from livertrack._views import frame_of, order_of, rows_of
-from livertrack.tables._format import integer, number, p_value, percent, row_interval
+from livertrack.tables._format import integer, interval, number, p_value, percent
 from livertrack.tables._table import Row, Table, grouped
 from livertrack.tables.comparisons import Labels, _level, _method
 
@@ -89,9 +88,7 @@ def permanova_table(results: Sequence[Any]) -> Table:
 
 def _factors(row: Mapping[str, Any]) -> str:
     """Print a difference of log-ratios with its limits as the factor that it is."""
-    return row_interval(
-        {name: math.exp(row[name]) for name in ("estimate", "conf_low", "conf_high")}
-    )
+    return interval(row.get("ratio"), row.get("ratio_low"), row.get("ratio_high"))
 
 
 def _relation(p: Any) -> str:

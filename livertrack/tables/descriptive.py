@@ -206,7 +206,10 @@ def scan_table(result: Any, *, arms: Sequence[str] = ()) -> Table:
 
 
 def scan_measure_table(
-    result: Any, *, labels: Mapping[str, str] | None = None, skip: Sequence[str] = (),
+    result: Any,
+    *,
+    labels: Mapping[str, str] | None = None,
+    skip: Sequence[str] = (),
     title: str = "Quality of the analysed scans",
 ) -> Table:
     """Quality measures of the analysed scans by visit, from a `scan_quality` result."""
@@ -214,9 +217,9 @@ def scan_measure_table(
     frame = frame_of(result, "measures", columns)
     groups = []
     for measure in order_of([*frame["measure"]]):
-        if measure in skip:
-            continue
         rows = [row for row in rows_of(frame) if str(row["measure"]) == measure]
+        if measure in skip or not any(row["n"] for row in rows):
+            continue
         digits = digits_for([row["maximum"] for row in rows])
         members = [
             Row(
@@ -263,7 +266,7 @@ def signature_table(
             found = [cells.get((parameter, arm, visit)) for visit in places]
             shown = tuple(
                 interval(scale * r["mean"], scale * r["conf_low"], scale * r["conf_high"], 1)
-                + f", n = {integer(r['n'])}"
+                + (f", n = {integer(r['n'])}" if r["n"] == r["n"] else "")
                 if r and r["n"]
                 else "–"
                 for r in found

@@ -17,6 +17,7 @@ SCAN_MEASURES = {
     "LARGEST": "Share of the mask in its largest part",
     "GHOST": "Ghosting (signal of the air beside the body over that of the body)",
     "CLIPPED": "Liver voxels at the end of the grey scale (proportion)",
+    "UNKNOWN": "Share of the liver unlike any tissue seen",
     "ALIGNMM": "Shift between sequences before alignment (mm)",
     "DICE": "Overlap with the baseline liver after registration (Dice)",
 }  # fmt: skip
@@ -41,8 +42,11 @@ _SOFT = (
 )
 
 
-def methods_paragraphs(plan: Mapping[str, Any]) -> list[str]:
-    """Markdown paragraphs: design, imaging, statistics; with citations of ``references.bib``."""
+def methods_paragraphs(plan: Mapping[str, Any], *, compared: bool = True) -> list[str]:
+    """Markdown paragraphs: design, imaging, statistics; with citations of ``references.bib``.
+
+    The design names the arms; it is left out where arms are not ``compared``.
+    """
     data = plan["data"]
     others = [arm for arm in data["arms"] if arm != data["reference"]]
     strata = ", ".join(data.get("strata") or [])
@@ -53,6 +57,7 @@ def methods_paragraphs(plan: Mapping[str, Any]) -> list[str]:
         + (f"flagged by `{data['population']}`" if data.get("population") else "all subjects")
         + (f"; randomisation was stratified by {strata}." if strata else ".")
     ]
+    paragraphs = paragraphs if compared else []
     if plan.get("imaging"):
         paragraphs.append(_imaging(plan["imaging"]))
     paragraphs.append(_statistics(plan))

@@ -34,6 +34,10 @@ FLAGS: Mapping[str, tuple[str, str, str, str]] = {
     "shift": ("ALIGNMM", "Shift between sequences", "shift_mm", "above {0:g} mm"),
     "scale": ("", "Scaled by the liver itself", "", "no body in the image"),
 }
+_SHORT = {
+    "VOLML": "Volume (mL)", "LARGEST": "Largest part", "SNR": "Signal to noise",
+    "GHOST": "Ghosting", "CLIPPED": "Clipped", "ALIGNMM": "Shift (mm)",
+}  # fmt: skip
 #: registration measures -> what a reader calls them
 REGISTRATION_MEASURES = {
     "DICE0": "Overlap before registration (Dice)", "DICE": "Overlap after registration (Dice)",
@@ -197,7 +201,7 @@ def finding_table(findings: pd.DataFrame | None) -> Table:
 
 
 def flagged_listing(
-    scans: pd.DataFrame, *, visits: Sequence[str], labels: Labels, limits: Mapping[str, Any]
+    scans: pd.DataFrame, *, visits: Sequence[str], limits: Mapping[str, Any]
 ) -> Table:
     """List every scan that was excluded or passes beyond a limit, with its numbers."""
     flags = scans["FLAGS"] if "FLAGS" in scans else pd.Series("", index=scans.index)
@@ -224,7 +228,7 @@ def flagged_listing(
     return Table(
         title="Scans that were excluded or pass beyond a quality limit",
         stub="Subject",
-        headers=("Visit", "Analysed", "Reason", "Beyond", *(labels.get(m, m) for m in measures)),
+        headers=("Visit", "Analysed", "Reason", "Beyond", *(_SHORT.get(m, m) for m in measures)),
         rows=rows,
         text_columns=(0, 1, 2, 3),
         footnotes=(f"Limits of the plan: {said}.",),

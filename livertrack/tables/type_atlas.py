@@ -194,6 +194,31 @@ def correlation_table(
     )
 
 
+def correlation_sentence(
+    result: Any, *, labels: Labels | None = None, outcomes: Labels | None = None
+) -> str:
+    """Name the correlations that differ from none, else the largest."""
+    frame = frame_of(result, "table", ("parameter", "outcome", "n", "estimate", "p_adjusted"))
+    rows = [row for row in rows_of(frame) if row["estimate"] == row["estimate"]]
+    if not rows:
+        return str(result.text)
+    alpha = 1 - float(result.settings.get("conf_level", 0.95))
+    rows.sort(key=lambda row: -abs(row["estimate"]))
+
+    def named(row: Mapping[str, Any]) -> str:
+        outcome = (outcomes or {}).get(str(row["outcome"]), str(row["outcome"])).lower()
+        return f"{_named(row['parameter'], labels)} with {outcome} ({number(row['estimate'])})"
+
+    clear = [named(row) for row in rows if row["p_adjusted"] <= alpha]
+    head = f"{integer(rows[0]['n'])} subjects at {result.settings.get('visit')}"
+    if clear:
+        return f"{head}; differing from none after adjustment for all pairs: {'; '.join(clear)}."
+    return (
+        f"{head}: no correlation differs from none after adjustment for all pairs; the largest is "
+        f"{named(rows[0])}."
+    )
+
+
 def repeatability_of_types_table(results: Sequence[Any], *, labels: Labels | None = None) -> Table:
     """Noise of each type in repeat scans, from `repeatability` results."""
     rows = []
@@ -238,8 +263,12 @@ def _named(parameter: Any, labels: Labels | None) -> str:
 
 
 def _spelled(text: str, labels: Labels | None) -> str:
-    """Types of a sentence as a reader calls them: TV01 with TV08 -> 1 with 8."""
-    for code in sorted(labels or {}, reverse=True):
-        if code.startswith("TV"):
-            text = text.replace(code, str(int(code[2:])))
-    return text
+    """Groups as a reader calls them: TV01+TV02 with TV08 -> Types 1, 2 with type 8."""
+    if not labels:
+        return text
+    parts = []
+    for part in text.split(" with "):
+        numbers = [str(int(code[2:])) for code in part.split("+")]
+        parts.append(f"type{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}")
+    said = " with ".join(parts)
+    return said[:1].upper() + said[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -66,3 +67,23 @@ def lab_report(lab_folder: Path) -> Path:
     """The run without imaging, with its report."""
     render_report(lab_folder)
     return lab_folder
+
+
+@pytest.fixture(scope="session")
+def family(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the run with its report and the further ones."""
+    out = tmp_path_factory.mktemp("family") / "run"
+    shutil.copytree(report, out)
+    for name in ("vocabulary-atlas", "scan-quality"):
+        render_report(out, name)
+    return out
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with every endpoint of a plan, and one that no section knows, with its report."""
+    from tests.report import _whole_run
+
+    out = _whole_run.write(tmp_path_factory.mktemp("whole") / "run")
+    render_report(out)
+    return out

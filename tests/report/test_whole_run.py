@@ -8,17 +8,8 @@ from pathlib import Path
 import pytest
 
 from livertrack._results import StoredResult
-from livertrack.report import load_run, render_report
+from livertrack.report import load_run
 from livertrack.report.run import Run
-from tests.report import _whole_run
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with every endpoint of a plan, and one that no section knows, with its report."""
-    out = _whole_run.write(tmp_path_factory.mktemp("whole") / "run")
-    render_report(out)
-    return out
 
 
 @pytest.fixture(scope="module")

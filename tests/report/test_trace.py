@@ -1,0 +1,75 @@
+"""Every printed number comes from the results of the run; a number that does not is found."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from livertrack.report import trace_report
+
+
+@pytest.fixture
+def copied(report: Path, tmp_path: Path) -> Path:
+    """The tiny run without its figures, to change its page."""
+    shutil.copytree(report, tmp_path / "run", ignore=shutil.ignore_patterns("figures", "tables"))
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("page", ["report.html", "vocabulary-atlas.html", "scan-quality.html"])
+def test_every_number_of_a_report_is_in_the_results(family: Path, page: str) -> None:
+    found = trace_report(family, page)
+    lost = found[~found["found"]]
+    assert lost.empty, lost.to_string()
+    assert len(found) > 60
+
+
+def test_every_number_of_a_report_of_all_endpoints_is_in_the_results(whole: Path) -> None:
+    found = trace_report(whole)
+    lost = found[~found["found"] & ~found["place"].str.startswith("further-")]
+    assert lost.empty, lost.to_string()
+    assert len(found) > 1000
+
+
+@pytest.mark.parametrize(
+    ("table", "pattern", "altered"),
+    [
+        ("model-alt-w48", r"(?<=<td style=\"text-align:right\">)−?\d+\.\d \(", "77.7 ("),
+        ("signatures", r"(?<=<td style=\"text-align:right\">)\d+\.\d \(", "98.7 ("),
+        ("disposition", r"\(\d+ %\)", "(3 %)"),
+    ],
+)
+def test_an_altered_cell_is_caught(copied: Path, table: str, pattern: str, altered: str) -> None:
+    page = copied / "report.html"
+    text = page.read_text(encoding="utf-8")
+    start = text.index(f'id="tbl-{table}"')
+    changed = text[:start] + re.sub(pattern, altered, text[start:], count=1)
+    assert changed != text
+    page.write_text(changed, encoding="utf-8")
+    lost = trace_report(copied).query("not found")
+    assert set(lost["place"]) == {table}
+
+
+def test_limits_of_another_estimate_are_caught(copied: Path) -> None:
+    page = copied / "report.html"
+    text = page.read_text(encoding="utf-8")
+    start = text.index('id="tbl-separation-sep-w48"')
+    first, second = re.findall(r"\((−?\d\.\d\d to −?\d\.\d\d)\)", text[start:])[:2]
+    assert first != second
+    swapped = text[start:].replace(first, "@", 1).replace(second, first, 1).replace("@", second, 1)
+    page.write_text(text[:start] + swapped, encoding="utf-8")
+    assert not trace_report(copied)["found"].all()
+
+
+def test_an_altered_sentence_is_caught(copied: Path) -> None:
+    page = copied / "report.html"
+    text = page.read_text(encoding="utf-8")
+    changed = re.sub(r"(?<=difference )−?\d+\.\d", "481.7", text, count=1)
+    if changed == text:
+        changed = re.sub(r"(<p>[^<]*?)\d+\.\d\d(?= \()", r"\g<1>481.73", text, count=1)
+    assert changed != text
+    page.write_text(changed, encoding="utf-8")
+    lost = trace_report(copied).query("not found")
+    assert lost["printed"].str.contains("481.7", regex=False).any()
