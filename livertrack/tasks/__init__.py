@@ -17,6 +17,7 @@ __all__ = ["TASKS", "Cases", "ImageTask", "TaskResult", "evaluate_task", "find_t
 TASKS = {
     "mre-quality": "livertrack.tasks.mre_quality",
     "cirrhosis": "livertrack.tasks.cirrhosis",
+    "stiffness": "livertrack.tasks.stiffness",
 }
 
 
