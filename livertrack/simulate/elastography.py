@@ -7,6 +7,7 @@ so large that the phase wraps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,7 @@ from livertrack._seeds import generator
 from livertrack.errors import UsageError
 from livertrack.simulate.fields import smooth_field
 
+Shade = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
 Failure = Literal["", "motion", "contact", "ascites", "wrap"]
 FAILURES: tuple[Failure, ...] = ("motion", "contact", "ascites", "wrap")
 
@@ -68,7 +70,7 @@ class Elastogram:
 
 
 def simulate_elastograms(
-    n_exams: int, *, seed: int, slices: int = 4, spoiled: float = 0.4
+    n_exams: int, *, seed: int, slices: int = 4, spoiled: float = 0.4, graded: bool = False
 ) -> tuple[pd.DataFrame, list[Elastogram]]:
     """Examinations of several slices, some of them spoiled in every slice.
 
@@ -82,12 +84,18 @@ def simulate_elastograms(
         Slices of an examination.
     spoiled : float
         Probability that an examination is not diagnostic; the four failures are equally likely.
+    graded : bool
+        Examinations between good and bad: waves mostly reach a part of a good liver (one window
+        of any size), what spoils is often mild and leaves specks of confidence as large in sum,
+        and one in seven slices of a good examination is spoiled. How much of the liver is
+        confident then tells little; how it lies does.
 
     Returns
     -------
     frame, list of Elastogram
         One row per slice - ``USUBJID, SLICE, KPA`` (true stiffness), ``DIAGNOSTIC`` (1 or 0),
-        ``FAILURE`` - and the slices in the same order. The mean of the magnitude is drawn for
+        ``FAILURE`` - and the slices in the same order; graded: also ``EXAM``, 1 where any slice
+        is diagnostic. The mean of the magnitude is drawn for
         each slice, whatever its failure: a baseline of mean intensity has nothing to find.
     """
     if n_exams < 1 or slices < 1 or not 0 <= spoiled <= 1:
@@ -100,19 +108,32 @@ def simulate_elastograms(
         failure: Failure = FAILURES[int(rng.integers(len(FAILURES)))] if bad else ""
         kpa = float(np.clip(2.4 * np.exp(rng.normal(0.15, 0.35)), 1.6, 9.0))
         strength = float(rng.uniform(0.2, 1.0))
-        for place in range(1, slices + 1):
-            images.append(simulate_elastogram(rng, kpa=kpa, failure=failure, strength=strength))
+        kinds = _graded_failures(rng, slices, failure) if graded else [failure] * slices
+        for place, failure in enumerate(kinds, start=1):
+            bad = bool(failure)
+            shade = _shade(rng, failure) if graded else None
+            strength = float(rng.uniform(0.05, 0.9)) if graded else strength
+            images.append(
+                simulate_elastogram(rng, kpa=kpa, failure=failure, strength=strength, shade=shade)
+            )
             rows.append({
                 "USUBJID": f"E{number:03d}", "SLICE": place, "KPA": kpa,
                 "DIAGNOSTIC": int(not bad), "FAILURE": failure,
             })  # fmt: skip
-    return pd.DataFrame(rows), images
+    frame = pd.DataFrame(rows)
+    if graded:
+        frame["EXAM"] = frame.groupby("USUBJID")["DIAGNOSTIC"].transform("max")
+    return frame, images
 
 
 def simulate_elastogram(
-    rng: np.random.Generator, *, kpa: float, failure: Failure = "", strength: float = 1.0
-) -> Elastogram:
-    """One slice of a liver of ``kpa``; ``strength`` (0 to 1) is how bad its failure is."""
+    rng: np.random.Generator, *, kpa: float, failure: Failure = "", strength: float = 1.0,
+    shade: Shade | None = None,
+) -> Elastogram:  # fmt: skip
+    """One slice of a liver of ``kpa``; ``strength`` (0 to 1) is how bad its failure is.
+
+    ``shade`` makes, of the liver, a factor of the waves' amplitude at every pixel.
+    """
     if failure not in ("", *FAILURES):
         msg = f"failure is one of {', '.join(FAILURES)} or '', got {failure!r}"
         raise UsageError(msg)
@@ -137,6 +158,8 @@ def simulate_elastogram(
         amplitude = np.where(rim, 0.0, amplitude * (0.65 - 0.5 * strength))
     if failure == "wrap":
         amplitude = amplitude * (4.0 + 4.0 * strength)
+    if shade is not None:
+        amplitude = amplitude * shade(liver)
     displacement = amplitude * wave * body
     cycle = np.exp(2j * np.pi * np.arange(OFFSETS) / OFFSETS)
     phase = (displacement[None] * cycle[:, None, None]).real
@@ -153,6 +176,44 @@ def simulate_elastogram(
         (100 * magnitude).astype(np.float32), wrapped.astype(np.float32),
         confidence.astype(np.float32), stiffness.astype(np.float32), liver, failure,
     )  # fmt: skip
+
+
+def _graded_failures(rng: np.random.Generator, slices: int, failure: Failure) -> list[Failure]:
+    """Failure of every slice: all of them in a bad examination, one in seven in a good one."""
+    if failure:
+        return [failure] * slices
+    spoiled = rng.random(slices) < 1 / 7
+    if spoiled.all():
+        spoiled[0] = False
+    return [FAILURES[int(rng.integers(2))] if bad else "" for bad in spoiled]
+
+
+def _shade(rng: np.random.Generator, failure: Failure) -> Shade:
+    """Where waves reach: a window of a good liver, specks of a spoiled one, equal in area."""
+    share, rest = float(rng.uniform(0.25, 0.8)), float(rng.uniform(0.03, 0.2))
+    level = float(rng.uniform(0.8, 1.1))
+    if failure in ("contact", "ascites"):
+        level *= 1.5  # what their own weakness takes away, mostly given back
+    grain = 7.0 if failure else 60.0
+    field = smooth_field(rng, (*SHAPE, 1), (SPACING,) * 3, grain)[..., 0]
+    place = rng.uniform(-0.5, 0.5, 2)
+    everywhere = failure == "wrap" or (not failure and bool(rng.random() < 0.3))
+
+    def shade(liver: NDArray[np.bool_]) -> NDArray[np.float64]:
+        if everywhere:
+            return np.full(SHAPE, level)
+        score = field.astype(float)
+        if not failure:
+            where = np.argwhere(liver)
+            centre = where.mean(axis=0) + place * np.ptp(where, axis=0) / 2
+            x, y = np.indices(SHAPE, dtype=float)
+            reach = np.sqrt(liver.sum() / np.pi)
+            score = 0.3 * score - np.hypot(x - centre[0], y - centre[1]) / reach
+        inside = score >= np.quantile(score[liver], 1 - share)
+        soft = ndimage.gaussian_filter(inside.astype(float), 0.7)
+        return np.asarray(level * (rest + (1 - rest) * soft))
+
+    return shade
 
 
 def _breathing(

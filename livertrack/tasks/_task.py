@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from livertrack._results import Result
 from livertrack.endpoints._splits import Task
+from livertrack.endpoints.cross_validation import CrossValidation
 from livertrack.endpoints.cross_validation.learners import Learner
 from livertrack.endpoints.cross_validation.levels import Combine
 from livertrack.errors import DataError, UsageError
@@ -97,6 +99,11 @@ class Cases:
         rows = self.frame[keep].reset_index(drop=True)
         return replace(self, frame=rows, inputs={n: a[keep] for n, a in self.inputs.items()})
 
+    def ordered(self, order: NDArray[np.int64]) -> Cases:
+        """Cases in another order."""
+        rows = self.frame.iloc[order].reset_index(drop=True)
+        return replace(self, frame=rows, inputs={n: a[order] for n, a in self.inputs.items()})
+
     def joined(self, other: Cases) -> Cases:
         """Both cohorts, one below the other."""
         if self.shapes != other.shapes:
@@ -161,8 +168,18 @@ class ImageTask:
         Inputs whose content must not occur twice.
     decision : Decision, optional
         What is decided from the prediction of a subject.
+    paramcd : str
+        PARAMCD of the prediction's record.
+    records : mapping of (PARAMCD, PARAM) to callable, optional
+        Records of an examination, made of the frame of `TaskModel.subjects`; otherwise one
+        record of the prediction.
+    further : callable, optional
+        Further results made of an evaluation, by name: an abstention band, prediction intervals,
+        an audit of confounders. `livertrack train --evaluate` writes them beside it.
     deployed : sequence of str
         Networks that `train` fits unless others are named; all where empty.
+    schedules : mapping of network to Training, optional
+        Schedules of networks that differ from ``training``.
     """
 
     name: str
@@ -182,12 +199,22 @@ class ImageTask:
     ensemble: bool = True
     hashed: Sequence[str] = ("images",)
     decision: Decision | None = None
+    paramcd: str = "PRED"
+    records: Mapping[tuple[str, str], Callable[[pd.DataFrame], pd.Series]] = field(
+        default_factory=dict
+    )
+    further: Callable[[CrossValidation], Mapping[str, Result]] | None = None
     deployed: Sequence[str] = field(default=())
+    schedules: Mapping[str, Training] = field(default_factory=dict)
 
     @property
     def loss(self) -> Loss:
         """Loss of the networks, by the kind of outcome."""
         return _LOSS[self.kind]
+
+    def schedule(self, network: str) -> Training:
+        """Schedule of a network."""
+        return self.schedules.get(network, self.training)
 
     def chosen(self, networks: Sequence[str] | None) -> list[str]:
         """Names of networks, checked; all of them where none are given."""

@@ -98,7 +98,7 @@ def evaluate_task(
     both = cases if external is None else cases.joined(external)
     names = task.chosen(networks)
     models: dict[str, Learner] = {
-        name: NetworkLearner(task.networks[name], both, task.training) for name in names
+        name: NetworkLearner(task.networks[name], both, task.schedule(name)) for name in names
     }
     kept = task.baselines if baselines is None else {n: task.baselines[n] for n in baselines}
     models |= kept
@@ -118,8 +118,8 @@ def evaluate_task(
     settings = {
         **found.settings, "task_name": task.name, "title": task.title,
         "simulated": both.simulated, "networks": names, "baselines": list(kept),
-        "training": task.training.facts(), "preparation": dict(task.preparation),
-        "n_published": task.n_published,
+        "training": {name: task.schedule(name).facts() for name in names},
+        "preparation": dict(task.preparation), "n_published": task.n_published,
     }  # fmt: skip
     said = "These subjects are simulated. " if both.simulated else ""
     return TaskResult(

@@ -216,6 +216,12 @@ CALLS: dict[str, Call] = {
         d[["USUBJID", "RESPONSE", *PARTS]], outcome="RESPONSE", n_repeats=1, n_perm=0, n_boot=99,
         n_folds=2, n_inner=2, seed=1,
     ),
+    "abstention": lambda d: lt.abstention(
+        d.assign(
+            model="M1", fold=d["USUBJID"].str[-1].map("0123456789".index) % 3,
+            observed=d["RESPONSE"], predicted=d["M1"].astype(float) / 20,
+        ),
+    ),
     "prognosis": lambda d: lt.prognosis(
         d, models={"cox": lt.RidgeCox(PARTS[:2])}, horizons=[10], n_folds=2, n_inner=2, n_boot=99,
         seed=1,

@@ -125,7 +125,7 @@ def test_a_second_cohort_is_predicted_and_a_shared_subject_refused(cases):
 def test_the_result_survives_its_ard(result):
     stored = ard_result(result.to_ard(analysis="toy"))
     np.testing.assert_allclose(stored.frames["published"]["ours"], result.published["ours"])
-    assert stored.settings["training"]["epochs"] == 30
+    assert stored.settings["training"]["one"]["epochs"] == 30
 
 
 def test_a_row_without_pictures_and_pictures_without_a_row_are_refused(cases):

@@ -30,6 +30,7 @@ WITHOUT = {
     "freeze_pathways": "stores what a first cohort chose",
     "null_transitions": "means of repeat scans; checked by hand in the tests",
     "selected_features": "makes a model; what it chooses is tested on planted features",
+    "abstention": "checked by hand in the tests; its accuracy is simulated there",
     "biopsy_models": "makes models; they are compared with scikit-learn in the tests",
     "permutation_importance": "exchanges are drawn; a known loss is tested",
     "prognosis": "folds are drawn; its metrics are compared with R in the tests",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -234,7 +235,10 @@ def _normed(before: int, after: int, size: int, stride: int = 1, groups: int = 1
 
 
 def _initialise(part: nn.Module) -> None:
-    """He's initialisation of convolutions; heads start small, so that training starts calm."""
+    """He's initialisation; heads start small and residual blocks as the identity.
+
+    So that training starts calm (Goyal et al. 2017): short schedules need it.
+    """
     if isinstance(part, nn.Conv2d):
         nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
         if part.bias is not None:
@@ -242,9 +246,17 @@ def _initialise(part: nn.Module) -> None:
     elif isinstance(part, nn.Linear):
         nn.init.normal_(part.weight, 0.0, 0.01)
         nn.init.zeros_(part.bias)
+    elif isinstance(part, (Basic, Bottleneck, InvertedResidual)):
+        norms = [m for m in part.modules() if isinstance(m, nn.BatchNorm2d)]
+        if isinstance(part, InvertedResidual):
+            last = norms[-1] if part.adds else None
+        else:
+            last = part.bn3 if isinstance(part, Bottleneck) else part.bn2
+        if last is not None:
+            nn.init.zeros_(last.weight)
 
 
-def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+def load_weights(network: nn.Module, weights: Mapping[str, Any]) -> list[str]:
     """Take weights of another network of this architecture; returns the names left as they were.
 
     A head of another size is left random. A first convolution of other channels becomes the mean

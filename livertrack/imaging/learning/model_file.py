@@ -73,16 +73,7 @@ def load_model(
         No such file, another format, or a fact that differs: named, with both values.
     """
     path = Path(path)
-    if not path.is_file():
-        msg = f"{path.name}: no such file; train a model first"
-        raise DataError(msg)
-    try:
-        with safe_open(path, framework="numpy") as stored:
-            metadata = stored.metadata() or {}
-            state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        msg = f"{path.name}: not a readable safetensors file ({error!s:.120}); train it again"
-        raise DataError(msg) from error
+    state, metadata = _read(path)
     try:
         header = json.loads(metadata[_KEY])
         version, facts = header["format"], dict(header["facts"])
@@ -95,6 +86,25 @@ def load_model(
         raise DataError(msg)
     require_facts(facts, expect or {}, what=path.name)
     return state, facts
+
+
+def read_weights(path: str | Path) -> dict[str, NDArray[Any]]:
+    """Tensors of any safetensors file, e.g. weights of a network trained elsewhere."""
+    return _read(Path(path))[0]
+
+
+def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    if not path.is_file():
+        msg = f"{path.name}: no such file; train a model first"
+        raise DataError(msg)
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            metadata = dict(stored.metadata() or {})
+            state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        msg = f"{path.name}: not a readable safetensors file ({error!s:.120}); write it again"
+        raise DataError(msg) from error
+    return state, metadata
 
 
 def require_facts(facts: Mapping[str, Any], expect: Mapping[str, Any], *, what: str) -> None:

@@ -20,7 +20,6 @@ from torch.nn import functional
 
 from livertrack._seeds import spawn
 from livertrack.errors import DataError, UsageError
-from livertrack.imaging._adam import Adam
 from livertrack.imaging._threads import torch_threads
 from livertrack.imaging.learning.settings import Jitter, Loss, Training
 
@@ -135,7 +134,9 @@ def fit_network(
         torch.manual_seed(_number(seed, "weights"))
         module = make().train()
         free = [p for p in module.parameters() if p.requires_grad]
-        optimiser = Adam(free, rate=settings.rate, decay=settings.decay)
+        optimiser = torch.optim.AdamW(
+            free, lr=settings.rate, weight_decay=settings.decay, fused=True
+        )
         batches = _batches(n, settings.batch)
         steps, step = settings.epochs * len(batches), 0
         for _ in range(settings.epochs):
@@ -146,7 +147,10 @@ def fit_network(
                 if settings.augment is not None:
                     part = settings.augment(part, draw)
                 value = _loss(_outputs(module, part), goal[chosen], loss)
-                optimiser.step(value, factor=_factor(step, steps))
+                optimiser.param_groups[0]["lr"] = settings.rate * _factor(step, steps)
+                optimiser.zero_grad()
+                value.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
                 step += 1
         module.eval()
     return Network(module, loss, scale)
