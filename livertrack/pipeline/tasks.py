@@ -52,7 +52,7 @@ def train(
     written = [out]
     if evaluate is not None:
         found = evaluate_task(declared, cases, networks=names, n_folds=n_folds, seed=seed)
-        more = {} if declared.further is None else declared.further(found)
+        more = {} if declared.further is None else declared.further(found, cases)
         for name, result in {found.context: found, **more}.items():
             ard = evaluate / "ard" / f"{name}.parquet"
             write_parquet(ard, result.to_ard(analysis=f"{declared.name} {name}"))

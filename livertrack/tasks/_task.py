@@ -174,8 +174,9 @@ class ImageTask:
         Records of an examination, made of the frame of `TaskModel.subjects`; otherwise one
         record of the prediction.
     further : callable, optional
-        Further results made of an evaluation, by name: an abstention band, prediction intervals,
-        an audit of confounders. `livertrack train --evaluate` writes them beside it.
+        Further results made of an evaluation and its cases, by name: an abstention band,
+        prediction intervals, an audit of confounders. `livertrack train --evaluate` writes them
+        beside it.
     deployed : sequence of str
         Networks that `train` fits unless others are named; all where empty.
     schedules : mapping of network to Training, optional
@@ -203,7 +204,7 @@ class ImageTask:
     records: Mapping[tuple[str, str], Callable[[pd.DataFrame], pd.Series]] = field(
         default_factory=dict
     )
-    further: Callable[[CrossValidation], Mapping[str, Result]] | None = None
+    further: Callable[[CrossValidation, Cases], Mapping[str, Result]] | None = None
     deployed: Sequence[str] = field(default=())
     schedules: Mapping[str, Training] = field(default_factory=dict)
 

@@ -78,4 +78,5 @@ TASK = ImageTask(
     preparation={"sequences": list(FOLDERS), "slabs": RULES.settings()},
     read=partial(read_cirrmri, rules=RULES), simulate=simulate, published=_PUBLISHED,
     n_published=337, n_folds=5, ensemble=False, deployed=("fused",),
+    paramcd="CIRRP",
 )  # fmt: skip

@@ -187,7 +187,7 @@ TASK = ImageTask(
     },
     read=read_cases, simulate=simulate, published=_PUBLISHED, n_published=90, n_folds=8,
     decision=MajorityVote(), deployed=("squeezenet",),
-    paramcd="MREQCP", further=lambda found: {"abstention": abstention(found.predictions)},
+    paramcd="MREQCP", further=lambda found, _: {"abstention": abstention(found.predictions)},
     records={
         ("MREQCP", "Probability that MR elastography is diagnostic"): lambda f: f["predicted"],
         ("MREQC", "MR elastography is diagnostic (1: yes, 0: no, missing: undecided)"):

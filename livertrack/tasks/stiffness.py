@@ -89,4 +89,5 @@ TASK = ImageTask(
     read=partial(read_stiffness, rules=RULES), simulate=simulate,
     published=_published("k-fold"), n_published=3376, n_folds=10, ensemble=False,
     deployed=("transformer",), paramcd="STIFFP",
+    further=lambda found, cases: {"stiffness_checks": stiffness_checks(found, cases)},
 )  # fmt: skip

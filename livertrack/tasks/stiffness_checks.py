@@ -16,6 +16,7 @@ from livertrack.endpoints.confounder_audit import confounder_audit
 from livertrack.endpoints.cross_validation import CrossValidation
 from livertrack.endpoints.prediction_interval import prediction_interval
 from livertrack.endpoints.separation import separation
+from livertrack.errors import DataError
 from livertrack.tasks._task import Cases
 
 #: kPa at which a liver is called stiff
@@ -83,7 +84,8 @@ def stiffness_checks(
     -----
     Denominator: subjects predicted in the first partition; several examinations of a subject are
     averaged for the AUROC, and count as one (the worst) for the coverage. A threshold with all
-    subjects on one side has NaN.
+    subjects on one side has NaN; so have intervals with too few subjects, or one fold and no
+    ``calibrate``, with a note; without covariates the audit is empty.
     Source: DeLong et al. (1988); Lei et al. (2018); Schuirmann (1987).
     Checked against: `separation`, `prediction_interval` and `confounder_audit`, whose references
     are their own (tests/tasks/test_stiffness.py).
@@ -91,7 +93,7 @@ def stiffness_checks(
     split = str(result.settings["split"])
     require_level(result.predictions, "model", model, what="model")
     rows = _of_model(result, model)
-    notes = []
+    notes: list[str] = []
     lacking = [c for c in covariates if c not in cases.frame]
     if lacking:
         notes.append(f"not audited, for lack of a column: {', '.join(lacking)}")
@@ -99,30 +101,29 @@ def stiffness_checks(
     table["published"] = [
         PUBLISHED_AUROC.get(split, np.nan) if t == 3.0 else np.nan for t in table["threshold"]
     ]
-    coverage = _coverage(rows, None if calibrate is None else _of_model(calibrate, model),
-                         conf_level).assign(model=model, split=split)  # fmt: skip
-    joined = _with_covariates(rows, cases, [c for c in covariates if c not in lacking])
-    checked = confounder_audit(
-        joined, residual="residual", margin=margin,
-        covariates=[c for c in covariates if c not in lacking],
-    )  # fmt: skip
+    other = None if calibrate is None else _of_model(calibrate, model)
+    coverage = _coverage(rows, other, conf_level, notes).assign(model=model, split=split)
+    audit, said_of_audit = _audit(
+        rows, cases, [c for c in covariates if c not in lacking], margin, notes
+    )
     at = table.loc[table["threshold"].eq(3.0)]
     said = f"AUROC at 3 kPa {at['auc'].iloc[0]:.2f}. " if len(at) else ""
     found = coverage.iloc[0]
+    if np.isfinite(found["half_width"]):
+        said += (
+            f"{100 * conf_level:g} % prediction intervals of +/- {found['half_width']:.2f} kPa "
+            f"hold {100 * found['coverage']:.0f} % of {found['n_subjects']} subjects. "
+        )
     return StiffnessChecks(
-        table=table, coverage=coverage, audit=checked.table.assign(split=split, model=model),
-        text=(
-            f"{model}, {split}: {said}{100 * conf_level:g} % prediction intervals of +/- "
-            f"{found['half_width']:.2f} kPa hold {100 * found['coverage']:.0f} % of "
-            f"{found['n_subjects']} subjects. {checked.text}"
-        ),
+        table=table, coverage=coverage, audit=audit.assign(split=split, model=model),
+        text=f"{model}, {split}: {said}{said_of_audit}".strip(),
         settings={
             "method": "DeLong; conformal by subject; two one-sided tests", "split": split,
             "model": model, "thresholds": list(thresholds), "conf_level": conf_level,
             "covariates": list(covariates), "simulated": cases.simulated,
             "margin": dict(margin) if isinstance(margin, Mapping) else margin,
         },
-        notes=(*notes, *checked.notes),
+        notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -151,21 +152,41 @@ def _thresholds(rows: pd.DataFrame, thresholds: Sequence[float]) -> pd.DataFrame
     return pd.DataFrame(out)
 
 
-def _coverage(rows: pd.DataFrame, other: pd.DataFrame | None, conf_level: float) -> pd.DataFrame:
+def _coverage(
+    rows: pd.DataFrame, other: pd.DataFrame | None, conf_level: float, notes: list[str]
+) -> pd.DataFrame:
     """Half width and share of held-out subjects inside, by folds or by another result's folds."""
     columns = ["half_width", "coverage", "conf_low", "conf_high", "n_subjects"]
-    if other is None:
-        return prediction_interval(rows, conf_level=conf_level).table[columns]
-    beyond = int(other["fold"].max()) + 1
-    # subjects of a temporal split were predicted in the folds too: they must not calibrate
-    apart = other[~other["USUBJID"].isin(rows["USUBJID"])]
-    both = pd.concat([apart, rows.assign(fold=beyond)], ignore_index=True)
-    found = prediction_interval(both, conf_level=conf_level).intervals
+    try:
+        if other is None:
+            return prediction_interval(rows, conf_level=conf_level).table[columns]
+        beyond = int(other["fold"].max()) + 1
+        # subjects of a temporal split were predicted in the folds too: they must not calibrate
+        apart = other[~other["USUBJID"].isin(rows["USUBJID"])]
+        both = pd.concat([apart, rows.assign(fold=beyond)], ignore_index=True)
+        found = prediction_interval(both, conf_level=conf_level).intervals
+    except DataError as error:
+        notes.append(f"no prediction intervals: {error}")
+        lost = [np.nan] * 4
+        return pd.DataFrame([[*lost, rows["USUBJID"].nunique()]], columns=columns)
     new = found[found["fold"].eq(beyond)]
     inside = new.groupby("USUBJID")["inside"].all()
     low, high = wilson(float(inside.mean()), len(inside), 0.95)
     width = float((new["high"] - new["low"]).mean() / 2)
     return pd.DataFrame([[width, float(inside.mean()), low, high, len(inside)]], columns=columns)
+
+
+def _audit(
+    rows: pd.DataFrame, cases: Cases, covariates: Sequence[str],
+    margin: float | Mapping[str, float], notes: list[str],
+) -> tuple[pd.DataFrame, str]:  # fmt: skip
+    """Dependence of errors on covariates; an empty frame where there is none to look at."""
+    if not covariates:
+        return pd.DataFrame(columns=["covariate", "contrast", "estimate", "equivalent"]), ""
+    joined = _with_covariates(rows, cases, covariates)
+    checked = confounder_audit(joined, residual="residual", margin=margin, covariates=covariates)
+    notes += checked.notes
+    return checked.table, checked.text
 
 
 def _with_covariates(rows: pd.DataFrame, cases: Cases, covariates: Sequence[str]) -> pd.DataFrame:

@@ -258,10 +258,18 @@ def test_later_and_other_subjects_are_covered_by_errors_of_others():
 
 def test_one_fold_alone_has_nothing_to_calibrate_on():
     data = table()
-    with pytest.raises(DataError, match="one fold only"):
-        stiffness_checks(
-            validated(data, split="temporal", time="DAY"), Cases(data, {}), covariates=["AGE"]
-        )
+    found = stiffness_checks(
+        validated(data, split="temporal", time="DAY"), Cases(data, {}), covariates=["AGE"]
+    )
+    assert found.coverage["coverage"].isna().all()
+    assert any("one fold only" in note for note in found.notes)
+    assert "prediction intervals" not in found.text
+
+
+def test_without_covariates_nothing_is_audited():
+    found = checked(table().drop(columns=["VENDOR", "AGE"]))
+    assert found.audit.empty
+    assert "AGE" in found.notes[0]
 
 
 def test_the_audit_clears_honest_errors_and_finds_a_vendor():
