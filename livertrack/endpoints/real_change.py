@@ -59,9 +59,10 @@ def real_change(
     Returns
     -------
     RealChange
-        ``.table``: ``parameter, arm, limit, n, n_missing, fell, rose, within`` (subjects whose
-        change is below -limit, above +limit, in between or equal), ``estimate`` (proportion
-        beyond the limit in either direction), ``conf_low, conf_high, method``.
+        ``.table``: ``parameter, arm, limit, n, n_missing, fell, rose, changed, within``
+        (subjects whose change is below -limit, above +limit, either, in between or equal),
+        ``estimate`` (proportion beyond the limit in either direction), ``conf_low, conf_high,
+        method``.
 
     Notes
     -----
@@ -133,6 +134,7 @@ def _counts(values: pd.Series, limit: float, conf_level: float) -> dict[str, flo
         low, high = (0.0 if not fell + rose else low), (1.0 if fell + rose == n else high)
     return {
         "n": n, "n_missing": len(values) - n, "fell": fell, "rose": rose,
+        "changed": fell + rose,
         "within": n - fell - rose, "estimate": share, "conf_low": float(low),
         "conf_high": float(high),
     }  # fmt: skip

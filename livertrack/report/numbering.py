@@ -24,10 +24,12 @@ _EFFICACY = (
     ("dunnett",), ("imputation",), ("tipping_point",), ("subgroup_forest",),
     ("risk_difference", "risk_ratio", "odds_ratio", "responders"), ("g_computation",),
     ("cmh_test",), ("proportional_odds",), ("shift_table",), ("weighted_kappa",),
-    ("kaplan_meier",), ("log_rank", "cox", "rmst", "fine_gray"), ("recurrent_events",),
+    ("kaplan_meier",), ("log_rank", "cox", "rmst", "fine_gray", "recurrent_events"),
     ("cumulative_incidence",), ("win_ratio",), ("bland_altman",), ("icc",),
     ("adjust_pvalues", "graphical_test", "closed_test", "gatekeeping", "multiplicity"),
-    ("group_sequential",), ("power",),
+    ("group_sequential",), ("power",), ("cross_validate",), ("permutation_importance",),
+    ("prognosis",), ("prediction_interval",), ("confounder_audit",), ("evaluate_task",),
+    ("elastography_quality",), ("abstention",),
 )  # fmt: skip
 #: endpoint -> its chapter
 CHAPTERS: Mapping[str, str] = {

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from livertrack._files import canonical_json
 from livertrack._resources import resource_dir
 from livertrack.report._page_text import Cell, Sentence, read_page
 from livertrack.report.numbering import CHAPTERS, subject_of
@@ -24,8 +25,12 @@ from livertrack.report.run import Run, load_run
 
 Key = tuple[str, str, str, int]
 _NUMBER = re.compile(r"(?<![\w.])([<>]?)(−?\d+(?:\.\d+)?)(?!\w|\.\d)")
-_INTERVAL = re.compile(
-    r"(−?\d+(?:\.\d+)?)[^()\d]{0,24}\([^()]*?(−?\d+(?:\.\d+)?) to (−?\d+(?:\.\d+)?)"
+_VALUE = r"(−?\d+(?:\.\d+)?)"
+_INTERVAL = re.compile(rf"{_VALUE}[^()\d]{{0,24}}\([^()]*?{_VALUE} to {_VALUE}")
+#: what holds digits and is no statistic: cross-references, types and shells, citations
+_NAMES = re.compile(
+    r"(?:Figure|Table|Listing|Section|[Tt]ype|[Ss]hell|Scanner|Site)s? \d[\d.]*(?:, \d+)*"
+    r"|[A-Z][\w’-]+(?:,? et al\.| and [A-Z][\w’-]+)? \(?\d{4}\b"
 )
 #: tables that show the plan and the versions, not results
 _FACTS = ("estimands", "analyses", "provenance", "findings")
@@ -94,7 +99,7 @@ def _shares(
     digits = len(text.partition(".")[2])
     found = set()
     for key in keys:
-        counts = [v for v in ard.values(key) if v > 0 and v == int(v)]
+        counts = [v for v in ard.values(key) if v > 0 and v.is_integer()]
         first = float(numbers[0][1].replace("−", "-"))
         if any(f"{100 * first / total:.{digits}f}" == text for total in counts):
             found.add(key)
@@ -163,7 +168,8 @@ class _Statistics:
             held += map(float, re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", str(chars)))
             for scope in ((file, ""), (context, ""), ("", analysis)):
                 self._scopes.setdefault(scope, set()).add(key)
-        self._loose = " ".join(ard.loc[loose, "stat_chr"].astype(str)).replace("-", "−")
+        said = [*ard.loc[loose, "stat_chr"].astype(str), canonical_json(run.plan)]
+        self._loose = " ".join(said).replace("-", "−")
         self._sizes = {
             str(n) for n in ard[~loose].groupby(["file", "analysis", "frame"])["row"].nunique()
         }
@@ -177,9 +183,7 @@ class _Statistics:
         """Text without names that hold digits: visits, measures, cross-references."""
         for label in self._labels:
             text = text.replace(label, " ")
-        return re.sub(
-            r"(Figure|Table|Listing|Section|Type|type|shell|Shell)s? [\d.]*\d", " ", text
-        )
+        return _NAMES.sub(" ", text)
 
     def scope(self, name: str) -> tuple[str, ...]:
         """Endpoints or the analysis that a table of that name shows."""
@@ -222,7 +226,7 @@ class _Statistics:
         """Whether a sentence or a setting of the results, or the report's own text, holds this."""
         pattern = rf"(?<![\w.]){re.escape(text)}(?!\w|\.\d)"
         if re.search(pattern, self._loose):
-            return "ard, text or setting"
+            return "ard or plan, text or setting"
         number = text.lstrip("−")
         if number.replace(".", "").isdigit():
             share = f"{float(number) / 100:g}"

@@ -112,7 +112,8 @@ def smallest_change_table(
         Adds a column per arm: subjects beyond the smallest real change.
     """
     frame = frame_of(noise, "table", ("parameter", "quantity", "estimate", "conf_high", "n"))
-    counts = frame_of(real, "table", ("parameter", "arm", "n", "fell", "rose")) if real else None
+    columns = ("parameter", "arm", "n", "fell", "rose", "changed")
+    counts = frame_of(real, "table", columns) if real else None
     levels = order_of([*counts["arm"]], arms) if counts is not None else []
     beyond = {
         (str(r["parameter"]), str(r["arm"])): r
@@ -168,6 +169,6 @@ def smallest_change_table(
 
 
 def _beyond(row: Any) -> str:
-    total = row["fell"] + row["rose"]
+    total = row["changed"]
     shown = f"{integer(total)} of {integer(row['n'])}"
     return f"{shown} ({integer(row['fell'])} ↓, {integer(row['rose'])} ↑)" if total else shown

@@ -156,7 +156,7 @@ def real_change_sentences(noise: Any, real: Any | None, *, labels: Any) -> list[
     """
     frame = frame_of(noise, "table", ("parameter", "quantity", "estimate", "n"))
     least = frame[frame["quantity"].astype(str) == "smallest_real_change"]
-    counts = rows_of(frame_of(real, "table", ("parameter", "arm", "n", "fell", "rose")))
+    counts = rows_of(frame_of(real, "table", ("parameter", "arm", "n", "changed")))
     sentences = []
     for row in rows_of(least):
         name = str(row["parameter"])
@@ -167,7 +167,7 @@ def real_change_sentences(noise: Any, real: Any | None, *, labels: Any) -> list[
         shown = number(size, 1 if is_type(name) else digits_for([size]))
         unit = " percentage points of the liver" if is_type(name) else ""
         who = ", ".join(
-            f"{r['arm']} {integer(r['fell'] + r['rose'])} of {integer(r['n'])}"
+            f"{r['arm']} {integer(r['changed'])} of {integer(r['n'])}"
             for r in counts
             if str(r["parameter"]) == name
         )

@@ -20,8 +20,7 @@ def blinded(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Blinded pages of the tiny run."""
     out = tmp_path_factory.mktemp("blinded") / "run"
     shutil.copytree(report, out, ignore=shutil.ignore_patterns("figures", "tables", "report.*"))
-    for name in ("trial-meeting", "scan-quality"):
-        render_report(out, name, params={"profile": "blinded"})
+    render_report(out, params={"profile": "blinded"})
     return out / "blinded"
 
 

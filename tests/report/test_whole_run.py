@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from livertrack._results import StoredResult
-from livertrack.report import load_run
+from livertrack.report import load_run, trace_report
+from livertrack.report.numbering import CHAPTERS, subject_of
 from livertrack.report.run import Run
 
 
@@ -117,3 +118,17 @@ def test_what_no_section_takes_is_left() -> None:
     assert [r.context for r in run.take("ancova", "mmrm")] == ["ancova", "mmrm"]
     assert [r.context for r in run.left()] == ["new"]
     assert run.take_first("absent") is None
+
+
+def test_every_number_of_the_report_is_in_the_results(whole: Path) -> None:
+    found = trace_report(whole)
+    lost = found[~found["found"]]
+    assert lost.empty, lost.to_string()
+    assert len(found) > 2000
+
+
+def test_every_table_and_figure_has_a_chapter_of_its_own(whole: Path) -> None:
+    plan = load_run(whole).plan
+    for file in [*(whole / "tables").glob("*.csv"), *(whole / "figures").glob("*.svg")]:
+        endpoint, _ = subject_of(file.stem, plan)
+        assert endpoint in CHAPTERS or file.stem.startswith("further-"), file.stem
