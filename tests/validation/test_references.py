@@ -20,6 +20,7 @@ WITHOUT = {
     "disposition": "counts",
     "baseline_table": "counts and summaries",
     "scan_quality": "counts and summaries",
+    "elastography_quality": "counts and summaries",
     "registration_quality": "counts and summaries",
     "site_effects": "compared with R's aov in the tests",
     "type_atlas": "means with t limits, compared with R in the tests",
@@ -33,6 +34,8 @@ WITHOUT = {
     "abstention": "checked by hand in the tests; its accuracy is simulated there",
     "biopsy_models": "makes models; they are compared with scikit-learn in the tests",
     "permutation_importance": "exchanges are drawn; a known loss is tested",
+    "fit_tabular": "the fit of a learner, which is compared with it in the tests",
+    "load_tabular": "reads a file; what it refuses is tested",
     "prognosis": "folds are drawn; its metrics are compared with R in the tests",
 }
 

@@ -70,6 +70,15 @@ class Tabular:
 
     def fit(self, rows: pd.DataFrame, y: Vector, task: Task, *, seed: int) -> Predictor:
         """Fit a clone with the candidate's parameters and every ``random_state`` set."""
+        model, levels = self.estimated(rows, y, seed=seed)
+
+        def predict(test: pd.DataFrame) -> Vector:
+            return expected(model, self.matrix(test), levels, task)
+
+        return predict
+
+    def estimated(self, rows: pd.DataFrame, y: Vector, *, seed: int) -> tuple[Any, Vector]:
+        """Fitted clone, and the levels of the outcome that its classes number."""
         model = clone(self.estimator).set_params(**self.chosen)
         states = [
             n for n in model.get_params() if n == "random_state" or n.endswith("__random_state")
@@ -78,25 +87,25 @@ class Tabular:
         levels = np.unique(y)
         # classifiers want classes, not floats that happen to be whole
         target = np.searchsorted(levels, y) if hasattr(model, "predict_proba") else y
-        model.fit(self._matrix(rows), target)
+        return model.fit(self.matrix(rows), target), levels
 
-        def predict(test: pd.DataFrame) -> Vector:
-            x = self._matrix(test)
-            if not hasattr(model, "predict_proba"):
-                return np.asarray(model.predict(x), float)
-            share = np.asarray(model.predict_proba(x), float)
-            values = levels[np.asarray(model.classes_, int)]
-            weight = (values == 1).astype(float) if task == "binary" else values
-            return np.asarray(share @ weight, float)
-
-        return predict
+    def matrix(self, rows: pd.DataFrame) -> Vector:
+        """Features of rows, as numbers."""
+        return np.column_stack([numeric(rows, column) for column in self.columns])
 
     def label(self) -> str:
         """Give the chosen parameters as text."""
         return ", ".join(f"{name}={value}" for name, value in sorted(self.chosen.items()))
 
-    def _matrix(self, rows: pd.DataFrame) -> Vector:
-        return np.column_stack([numeric(rows, column) for column in self.columns])
+
+def expected(model: Any, x: Vector, levels: Vector, task: Task) -> Vector:
+    """Probability of 1, expected stage or value of every row of features."""
+    if not hasattr(model, "predict_proba"):
+        return np.asarray(model.predict(x), float)
+    share = np.asarray(model.predict_proba(x), float)
+    values = levels[np.asarray(model.classes_, int)]
+    weight = (values == 1).astype(float) if task == "binary" else values
+    return np.asarray(share @ weight, float)
 
 
 def as_learners(models: Mapping[str, Any], columns: Sequence[str] | None) -> dict[str, Learner]:
