@@ -52,11 +52,11 @@ def rtf_document(
     """
     width, height, margin = PAGE
     head = "".join(
-        rf"{{\pard\qc{_BOLD[place < 2]}\fs{_FONT + 2} {rtf_text(line)}\par}}"
+        rf"{{\pard\qc\f0{_BOLD[place < 2]}\fs{_FONT + 2} {rtf_text(line)}\par}}"
         for place, line in enumerate(titles)
     )
     notes = "".join(
-        rf"{{\pard\ql\sb{60 if place else 120}\fs{_FONT - 2} {rtf_text(note)}\par}}"
+        rf"{{\pard\ql\sb{60 if place else 120}\f0\fs{_FONT - 2} {rtf_text(note)}\par}}"
         for place, note in enumerate(footnotes)
     )
     page = (
@@ -67,7 +67,8 @@ def rtf_document(
         rf"\paperw{width}\paperh{height}\landscape\margl{margin}\margr{margin}\margt{margin}"
         rf"\margb{margin}\f0\fs{_FONT}",
         rf"{{\header {head}{{\pard\fs8\par}}}}",
-        rf"{{\footer {{\pard\ql\tqr\tx{_WIDE}\fs{_FONT - 4} {rtf_text(foot)}\tab {page}\par}}}}",
+        rf"{{\footer {{\pard\ql\tqr\tx{_WIDE}\f0\fs{_FONT - 4} {rtf_text(foot)}\tab "
+        rf"{page}\par}}}}",
         body, notes, "}\n",
     ])  # fmt: skip
 
@@ -110,18 +111,19 @@ def picture_rtf(png: bytes, size: tuple[float, float]) -> str:
 
 def _ends(table: Table) -> list[int]:
     """Right edge of each column in twips: room by the longest cell, words unbroken."""
-    columns = [[table.stub, *(row.stub for row in table.rows if row.cells)]]
+    columns = [(table.stub, [row.stub + "   " * row.indent for row in table.rows if row.cells])]
     columns += [
-        [header, *(row.cells[i] for row in table.rows if row.cells)]
+        (header, [row.cells[i] for row in table.rows if row.cells])
         for i, header in enumerate(table.headers)
     ]
     need = []
-    for place, texts in enumerate(columns):
+    for place, (header, texts) in enumerate(columns):
         longest = max((len(text) for text in texts), default=1)
-        word = max((len(word) for text in texts for word in text.split()), default=1)
-        need.append(max(min(longest, 44 if place == 0 else 30), word) + 2)
+        word = max(len(word) for text in (*texts, header, "-") for word in (text.split() or [""]))
+        room = max(min(longest, 44 if place == 0 else 32), word, len(header) // 3)
+        need.append(room + 2)
     twips = [105 * size for size in need]
-    scale = min(1.0, _WIDE / sum(twips))
+    scale = min(1.25, _WIDE / sum(twips))
     ends, edge = [], 0.0
     for width in twips:
         edge += width * scale
@@ -135,7 +137,8 @@ def _row(
 ) -> str:  # fmt: skip
     defined = "".join(rf"{borders}\clvertalb\cellx{end}" for end in ends)
     shown = "".join(
-        rf"\pard\intbl\q{way}\li{200 * (indent and not place)}{_BOLD[bold]} {rtf_text(cell)}\cell"
+        rf"\pard\intbl\sb20\sa20\q{way}\li{200 * (indent and not place)}{_BOLD[bold]} "
+        rf"{rtf_text(cell)}\cell"
         for place, (cell, way) in enumerate(zip(cells, aligned, strict=True))
     )
-    return rf"\trowd\trgaph60\trkeep{kind}{defined}{shown}\row"
+    return rf"\trowd\trqc\trgaph60\trkeep{kind}{defined}{shown}\row"
