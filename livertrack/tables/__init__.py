@@ -46,7 +46,7 @@ from livertrack.tables.descriptive import (
 )
 from livertrack.tables.design import boundary_table, power_table
 from livertrack.tables.events import event_comparison_table, event_table
-from livertrack.tables.further import frames_beside, further_table
+from livertrack.tables.further import frame_tables, frames_beside, further_table
 from livertrack.tables.methods import (
     SCAN_MEASURES,
     limitations,
@@ -140,6 +140,7 @@ __all__ = [
     "fact_table",
     "family_table",
     "fold_table",
+    "frame_tables",
     "frames_beside",
     "further_table",
     "grouped",

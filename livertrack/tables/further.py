@@ -13,6 +13,8 @@ from livertrack.tables._table import Row, Table
 from livertrack.tables.comparisons import _method
 
 _P = ("p_value", "p_adjusted", "p_nominal")
+#: frames with a row per subject or case
+_BY_ROW = ("predictions", "intervals")
 _WORDS = {
     "estimate": "Estimate", "std_error": "Standard error", "conf_low": "Lower limit",
     "conf_high": "Upper limit", "statistic": "Statistic", "df": "df", "p_value": "p",
@@ -22,8 +24,9 @@ _WORDS = {
 
 
 def further_table(
-    result: Any, *, title: str, labels: Mapping[str, str] | None = None, most: int = 60
-) -> Table:
+    result: Any, *, title: str, labels: Mapping[str, str] | None = None, most: int = 60,
+    frame: str | None = None,
+) -> Table:  # fmt: skip
     """Show the main frame (or the first with rows) of any result, numbers rounded by column.
 
     Parameters
@@ -35,23 +38,24 @@ def further_table(
         PARAMCD -> what the reader sees.
     most : int
         Rows shown; how many there are besides is said in a footnote.
+    frame : str, optional
+        Another frame of the result.
     """
-    name = _shown(result)
-    frame = _frames(result).get(name, pd.DataFrame())
-    frame = frame.drop(columns=[c for c in ("method",) if c in frame.columns])
-    numbers = [c for c in frame.columns if _is_number(frame[c])]
-    texts = [c for c in frame.columns if c not in numbers]
-    digits = {c: _digits(c, frame[c]) for c in numbers}
+    held = _frames(result).get(frame or _shown(result), pd.DataFrame())
+    held = held.drop(columns=[c for c in ("method",) if c in held.columns])
+    numbers = [c for c in held.columns if _is_number(held[c])]
+    texts = [c for c in held.columns if c not in numbers]
+    digits = {c: _digits(c, held[c]) for c in numbers}
     columns = [*texts[1:], *numbers]
     rows = []
-    for record in rows_of(frame.head(most)):
+    for record in rows_of(held.head(most)):
         cells = tuple(_cell(c, record[c], digits, labels or {}) for c in columns)
         stub = (
             _cell(texts[0], record[texts[0]], digits, labels or {}) if texts
             else (labels or {}).get(variable_of(result), variable_of(result) or "All subjects")
         )  # fmt: skip
         rows.append(Row(stub, cells))
-    left = len(frame) - most
+    left = len(held) - most
     return Table(
         title=title,
         stub=_word(texts[0]) if texts else "Analysis",
@@ -64,6 +68,20 @@ def further_table(
         ),
         empty="The analysis gave no row.",
     )
+
+
+def frame_tables(result: Any, *, title: str, most: int = 60) -> list[tuple[str, Table]]:
+    """Every frame of a result as a table, the main one first; rows of subjects are left out."""
+    shown = _shown(result)
+    names = [shown, *(name for name in frames_beside(result) if name not in _BY_ROW)]
+    return [
+        (name, further_table(result, title=_titled(title, name, shown), most=most, frame=name))
+        for name in names
+    ]
+
+
+def _titled(title: str, name: str, shown: str) -> str:
+    return title if name == shown else f"{title}: {name.replace('_', ' ')}"
 
 
 def frames_beside(result: Any) -> Sequence[str]:

@@ -15,7 +15,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import livertrack as lt
-from livertrack import figures
+from livertrack import figures, tables
 from livertrack._files import write_parquet
 from livertrack.report import ReportError, load_run, open_task, render_report
 from livertrack.tasks.evaluate import TaskResult
@@ -89,13 +89,13 @@ def test_the_page_of_a_task_needs_no_run_and_says_what_is_simulated(task_folder:
 
 
 def test_networks_stand_beside_baselines_and_published_figures(task_folder: Path) -> None:
-    tables = task_folder / "tables"
-    pairs = (tables / "baselines-subject.csv").read_text()
+    folder = task_folder / "tables"
+    pairs = (folder / "baselines-subject.csv").read_text()
     assert "resnet18 v mean intensity" in pairs
     assert "resnet18 v squeezenet" not in pairs
-    published = (tables / "published.csv").read_text().splitlines()
+    published = (folder / "published.csv").read_text().splitlines()
     assert "0.92,0.90 (0.80 to 0.95),resnet18,Nieves-Vazquez 2024" in published[1]
-    cases = (tables / "cases.csv").read_text()
+    cases = (folder / "cases.csv").read_text()
     assert "Subjects,60" in cases
     assert "Rows (slices or scans),120" in cases
 
@@ -132,6 +132,17 @@ def test_figures_of_a_task_draw_every_kind_of_outcome(kind: str) -> None:
         drawn = figures.confusion_matrices(result, observed="Observed", models=["resnet18"])
         assert np.ravel(drawn)[0].get_ylabel() == "Observed"
     plt.close("all")
+
+
+def test_every_frame_of_a_further_result_is_a_table_but_rows_of_subjects() -> None:
+    result = evaluated("continuous")
+    found = lt.prediction_interval(result.predictions)
+    shown = dict(tables.frame_tables(found, title="Prediction intervals"))
+    assert list(shown) == ["table"]
+    frames = dict(tables.frame_tables(result, title="Task"))
+    assert "predictions" not in frames
+    assert frames["folds"].title == "Task: folds"
+    assert len(frames["folds"].rows) == 9
 
 
 def test_a_folder_without_a_task_is_said(tmp_path: Path) -> None:
