@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from livertrack._conform import finding
+from livertrack._elastography_records import exclude_undiagnostic
 from livertrack._intercurrent import no_intercurrent_events, prepare_events
 from livertrack._records import (
     in_population,
@@ -67,7 +68,8 @@ def read_tables(path: Path, plan: Plan) -> tuple[dict[str, Any] | None, list[Fin
         elif kind == "occurrences":
             intercurrent, items = prepare_events(typed, adsl, data)
             found += items
-    records = stack_records(parts, data)
+    records, items = exclude_undiagnostic(stack_records(parts, data), data)
+    found += items
     found += _ambiguous(records, adsl)
     images, items = _read_images(path, adsl, plan, have_signatures="admri" in frames)
     found += items
@@ -93,7 +95,8 @@ def add_records(
     typed, found = conform(frame, dataset, subjects=adsl["USUBJID"], visits=plan.data.occasions)
     new, items = prepare_records(typed, dataset, adsl, plan.data)
     stacked = stack_records([records[records["DATASET"].ne(dataset)], new], plan.data)
-    return stacked, [*found, *items, *_ambiguous(stacked, adsl)]
+    stacked, more = exclude_undiagnostic(stacked, plan.data)
+    return stacked, [*found, *items, *more, *_ambiguous(stacked, adsl)]
 
 
 def _read_folder(folder: Path) -> tuple[dict[str, pd.DataFrame], list[Finding]]:

@@ -37,7 +37,7 @@ def describe(study: Study, imaging: Imaging, out: Path | None = None) -> Iterato
     data = study.plan.data
     scans = scans_by_arm(study, imaging)
     planned = study.records[study.records["AVISIT"].isin(data.visits)]
-    own = planned[planned["DATASET"].ne("admri")]
+    own = planned[planned["DATASET"].ne("admri") & ~planned["PARAMCD"].str.startswith("MREQC")]
     images = study.images
     if images is not None:
         images = images[images["AVISIT"].isin(data.visits)]
@@ -52,6 +52,9 @@ def describe(study: Study, imaging: Imaging, out: Path | None = None) -> Iterato
     if scans is not None:
         yield "scan_quality", lambda: lt.scan_quality(scans, arm=data.arm)
         yield from describe_scanners(study, scans, planned)
+    judged = planned[planned["PARAMCD"].isin(["MREQC", "MREQCP"])]
+    if judged["PARAMCD"].eq("MREQC").any():
+        yield "elastography_quality", lambda: lt.elastography_quality(judged, arm=data.arm)
     if imaging.admri is not None:
         population = study.analysed()["USUBJID"]
         signatures = planned[planned["DATASET"].eq("admri") & planned["USUBJID"].isin(population)]

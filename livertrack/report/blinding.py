@@ -31,7 +31,8 @@ _POOLED = {
     "weighted_kappa",
 }  # fmt: skip
 #: counts by arm, of which the total is shown
-_TOTALS = {"disposition", "baseline_table", "scan_quality", "registration_quality"}
+_TOTALS = {"disposition", "baseline_table", "scan_quality", "registration_quality",
+           "elastography_quality"}  # fmt: skip
 #: shown by masked arm, without counts
 _MASKED = {"signature_summary"}
 _COUNTS = ("n", "n_missing", "sd", "std_error")

@@ -17,7 +17,7 @@ from livertrack._seeds import generator, spawn
 from livertrack.endpoints._checks import numeric
 from livertrack.endpoints._splits import deal, outcome_strata
 from livertrack.endpoints.cross_validation.guard import require_no_leakage
-from livertrack.errors import DataError
+from livertrack.errors import DataError, LivertrackError
 from livertrack.tasks._network_learner import NetworkLearner
 from livertrack.tasks._task import Cases, ImageTask
 
@@ -151,12 +151,21 @@ class TaskModel:
             task = find_task(str(facts["task"]))
         expect = {"preprocessing": dict(task.preparation)}
         require_facts(facts, expect, what=Path(path).name)
+        unknown = [str(n) for n in facts["architecture"] if n not in task.networks]
+        if unknown:
+            msg = (
+                f"{Path(path).name}: refused: its architecture is {', '.join(unknown)}, "
+                f"{task.name} has {', '.join(task.networks)}; train a model for these data"
+            )
+            raise DataError(msg)
         try:
             shapes = {name: tuple(shape) for name, shape in facts["shapes"].items()}
             members = tuple(
                 _restored(task, shapes, place, member, state)
                 for place, member in enumerate(facts["members"])
             )
+        except LivertrackError:
+            raise
         except (KeyError, TypeError, ValueError) as error:
             msg = f"{Path(path).name}: the model is incomplete ({error!s:.100}); train it again"
             raise DataError(msg) from error
@@ -274,7 +283,6 @@ def _restored(
     prefix = f"{place}/"
     tensors = {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
     name, scale = str(member["architecture"]), tuple(float(v) for v in member["scale"])
-    task.chosen([name])
     make = partial(task.networks[name], shapes, task.outputs(len(scale)))
     network = Network.restored(make, tensors, loss=member["loss"], scale=scale)
     return Member(name, int(member["fold"]), network)

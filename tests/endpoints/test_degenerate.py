@@ -233,6 +233,11 @@ CALLS: dict[str, Call] = {
     "baseline_table": lambda d: lt.baseline_table(d, columns=["AGE", "SEX", "M1"]),
     "signature_summary": lambda d: lt.signature_summary(records(d)),
     "scan_quality": lambda d: lt.scan_quality(scans(d)),
+    "elastography_quality": lambda d: lt.elastography_quality(
+        d[["USUBJID", "TRT01P"]].assign(
+            AVISIT="Week 48", PARAMCD="MREQC", AVAL=d["RESPONSE"].astype(float)
+        )
+    ),
     "registration_quality": lambda d: lt.registration_quality(scans(d)),
     "site_effects": lambda d: lt.site_effects(d, measures=["AVAL", "M1"]),
     "type_atlas": lambda d: lt.type_atlas(of_types(d)),
@@ -283,6 +288,9 @@ BY_DEFINITION = {
             "mean", "sd", "conf_low", "conf_high", "median", "minimum", "maximum", "difference",
             "difference_low", "difference_high",
         )
+    },
+    "elastography_quality": {
+        ("measures", c) for c in ("mean", "sd", "minimum", "median", "maximum")
     },
     "scan_quality": {
         ("measures", c) for c in ("mean", "sd", "minimum", "median", "maximum")
