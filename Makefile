@@ -4,10 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-all lint format lock bench clean
+.PHONY: demo docs test test-all lint format lock bench clean
 
 demo: $(STAMP)
 	$(BIN)/livertrack demo --out demo
+
+# pages with a real example need DATA=folder of pbc.csv and pbcseq.csv, or R with its survival package
+docs: $(STAMP)
+	$(BIN)/python docs/build.py --out build/docs $(if $(DATA),--data $(DATA))
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow"

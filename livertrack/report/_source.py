@@ -41,6 +41,8 @@ HEADER_KEYS = frozenset({
     "execute", "jupyter", "toc", "toc-depth", "toc-title", "number-sections", "link-citations",
     "project",
 })  # fmt: skip
+#: keys of a site's ``_quarto.yml`` that say nothing about a single page
+SITE_KEYS = frozenset({"website", "quartodoc"})
 FORMATS = frozenset({"html", "typst", "pdf", "docx", "livertrack-html", "livertrack-typst"})
 EXECUTE_KEYS = frozenset({"echo", "warning", "enabled"})
 CELL_OPTIONS = frozenset({
@@ -118,6 +120,7 @@ def read_source(path: str | Path) -> Source:
     header_text, body, first = _split_header(text)
     project = path.parent / "_quarto.yml"
     shared = _yaml(_read(project, files), project.name) if project.is_file() else {}
+    shared = {key: value for key, value in shared.items() if key not in SITE_KEYS}
     header = {**shared, **_yaml(header_text, path.name)}
     for key in ("format", "execute"):
         if isinstance(shared.get(key), dict) and isinstance(header.get(key), dict):
