@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,9 +27,6 @@ from livertrack.simulate.elastography import LEAST_CONFIDENCE, simulate_elastogr
 from livertrack.simulate.staging_files import MARKER
 from livertrack.tasks._elastogram_files import read_examinations, write_examinations
 from livertrack.tasks._task import Cases, ImageTask
-
-if TYPE_CHECKING:
-    from torch import nn
 
 #: pixels of a network's picture; kPa that stiffness is cut at; percentile of a magnitude that is 1
 SIZE, STIFFEST, BRIGHT = 32, 10.0, 95.0
@@ -152,7 +149,7 @@ def _measures(pictures: Mapping[str, NDArray[np.float32]]) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _build(name: str, shapes: Shapes, outputs: int) -> nn.Module:
+def _build(name: str, shapes: Shapes, outputs: int) -> Any:
     from livertrack.imaging.learning.architectures import build
 
     return build(name, channels=shapes["images"][0], outputs=outputs)
