@@ -11,6 +11,7 @@ local numbers = {}      -- identifier -> number
 local section = {}      -- counters by level
 local number_sections = false
 local offset = 0
+local unnumbered = 0    -- tables without a caption
 
 local function kind_of(identifier)
   return identifier and identifier:match("^(%a+)%-") or nil
@@ -270,7 +271,8 @@ local function number_all(blocks)
       end
     end,
     Table = function(tbl)
-      return scrollable(tbl, "Table"), false
+      unnumbered = unnumbered + 1
+      return scrollable(tbl, "Table without number " .. unnumbered), false
     end,
   })
 end
