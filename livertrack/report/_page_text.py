@@ -12,12 +12,19 @@ _VOID = {"img", "br", "hr", "meta", "link", "input", "col", "wbr", "source"}
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table: name of the table, row header, group, column header, text."""
+    """One cell of a table: name of the table, row header, column headers, text, group, title."""
 
     place: str
     stub: str
     column: str
     text: str
+    group: str = ""
+    title: str = ""
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """All that says what the cell is about."""
+        return (self.stub, self.group, self.column, self.title)
 
     @property
     def shown(self) -> str:
@@ -63,10 +70,10 @@ class _Reader(HTMLParser):
         self.items: list[Cell | Sentence] = []
         self._stack: list[_Frame] = []
         self._text: list[str] = []
-        self._section = ""
-        self._heads: list[str] = []
-        self._stub = ""
-        self._place = 0
+        self._section = self._title = self._group = self._stub = ""
+        self._header: list[list[str]] = []
+        self._below: dict[tuple[int, int], str] = {}
+        self._place, self._span, self._deep = 0, 1, 1
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _VOID:
@@ -76,50 +83,71 @@ class _Reader(HTMLParser):
         if tag in {"h1", "h2", "h3"} and given.get("id", "").startswith("sec-"):
             self._section = given["id"].removeprefix("sec-")
         if tag == "table":
-            self._heads = []
+            self._header, self._below, self._group, self._title = [], {}, "", ""
         if tag == "tr":
             self._place = 0
-        if tag in {"p", "li", "td", "th", "figcaption", "caption"}:
+            if self._inside("thead"):
+                self._header.append([])
+                self._fill()
+        if tag in {"td", "th"}:
+            self._span = int(given.get("colspan") or 1)
+            self._deep = int(given.get("rowspan") or 1)
+        if tag in {"p", "li", "td", "th", "caption"}:
             self._text = []
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _VOID:
             return
-        if tag in {"p", "li", "td", "th"}:
+        if tag in {"p", "li", "td", "th", "caption"}:
             self._close(tag)
         while self._stack and self._stack.pop().tag != tag:
             pass
 
     def handle_data(self, data: str) -> None:
-        if not any(frame.tag in _SILENT for frame in self._stack):
+        if not self._inside(*_SILENT):
             self._text.append(data)
+
+    def _inside(self, *tags: str) -> bool:
+        return any(frame.tag in tags for frame in self._stack)
 
     def _close(self, tag: str) -> None:
         text = " ".join("".join(self._text).replace("\xa0", " ").split())
         self._text = []
-        inside = {frame.tag for frame in self._stack}
-        if tag in {"td", "th"}:
-            self._cell(tag, text, "thead" in inside)
-            return
-        hidden = inside & {*_SILENT, "figcaption", "caption", "td", "th"}
-        noted = any("notes" in frame.classes for frame in self._stack)
-        if text and not hidden and not noted and not self._captioned():
-            self.items.append(Sentence(self._section, text))
-
-    def _cell(self, tag: str, text: str, head: bool) -> None:
-        if head:
-            self._heads.append(text)
+        if tag == "caption":
+            self._title = text
+        elif self._inside("thead"):
+            line = len(self._header) - 1
+            for _ in range(self._span):
+                for below in range(1, self._deep):
+                    self._below[line + below, len(self._header[-1])] = text
+                self._header[-1].append(text)
+            self._fill()
+        elif tag == "th" and self._span > 1:
+            self._group = text
         elif tag == "th":
             self._stub = text
-        else:
-            self._place += 1
-            name = next(
-                (f.name for f in reversed(self._stack) if f.name.startswith("tbl-")), ""
-            ).removeprefix("tbl-")
-            column = self._heads[self._place] if self._place < len(self._heads) else ""
-            self.items.append(Cell(name, self._stub, column, text))
+        elif tag == "td":
+            self._cell(text)
+        elif text and not self._aside():
+            self.items.append(Sentence(self._section, text))
 
-    def _captioned(self) -> bool:
-        """Whether the paragraph is the caption of a table or figure block."""
-        named = [f.name for f in self._stack if f.name.startswith(("tbl-", "fig-"))]
-        return bool(named)
+    def _fill(self) -> None:
+        """Continue a header that spans lines into the line that is being read."""
+        line = len(self._header) - 1
+        while (line, len(self._header[-1])) in self._below:
+            self._header[-1].append(self._below[line, len(self._header[-1])])
+
+    def _cell(self, text: str) -> None:
+        named = [f.name for f in self._stack if f.name.startswith("tbl-")]
+        name = named[-1].removeprefix("tbl-") if named else ""
+        self._place += self._span
+        place = self._place
+        heads = [line[place] for line in self._header if place < len(line)]
+        column = ": ".join(dict.fromkeys(head for head in heads if head))
+        self.items.append(Cell(name, self._stub, column, text, self._group, self._title))
+
+    def _aside(self) -> bool:
+        """Whether the text is silent, a note, or part of a table, a figure or their captions."""
+        blocks = any(f.name.startswith(("tbl-", "fig-")) for f in self._stack)
+        notes = any("notes" in f.classes for f in self._stack)
+        return blocks or notes or self._inside(*_SILENT, "figcaption", "caption", "td", "th")

@@ -8,6 +8,7 @@ sentence must be a statistic, a setting or a sentence of the results, or count r
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -36,6 +37,9 @@ _NAMES = re.compile(
 _FACTS = ("estimands", "analyses", "provenance", "findings")
 #: sections that say how, not what
 _METHODS = ("methods", "limitations", "provenance", "references", "listings")
+#: what a row of results is of, where headers name it as the results do
+_DIMENSIONS = {"arm", "TRT01P", "visit", "AVISIT", "parameter", "part", "value", "site"}
+_P_COLUMNS = ("p", "Adjusted p", "p of interaction")
 COLUMNS = ["place", "text", "printed", "found", "source"]
 
 
@@ -84,8 +88,12 @@ def _cell(cell: Cell, ard: _Statistics, run: Run) -> Iterator[tuple[str, str]]:
         return
     scope = ard.scope(name)
     keys: set[Key] | None = None
+    # a cell of the reference stands beside the arm that is compared with it
+    only_p = cell.column.rpartition(": ")[2] in _P_COLUMNS
+    about = "" if "eference" in cell.column else " | ".join(cell.headers)
     for sign, text in numbers:
-        here = ard.rows(scope, sign, text)
+        found = ard.rows(scope, sign, text, only_p=only_p)
+        here = {key for key in found if ard.fits(key, about)}
         keys = here if keys is None else keys & here or _shares(keys, numbers, text, ard)
     one = min(keys) if keys else None
     for sign, text in numbers:
@@ -126,6 +134,7 @@ def _sentence(sentence: Sentence, ard: _Statistics) -> Iterator[tuple[str, str]]
             yield match[0], ""
     for sign, number in _NUMBER.findall(text):
         keys = ard.rows((), sign, number) or ard.rows((), sign, f"−{number}")
+        keys = {key for key in keys if ard.fits(key, sentence.text)}
         if keys:
             yield sign + number, _name(min(keys))
         else:
@@ -157,17 +166,23 @@ class _Statistics:
         loose = ard["frame"].isin(["text", "settings", "notes", "error"])
         cells = ard[~loose]
         self._values: dict[Key, list[float]] = {}
+        self._p_values: dict[Key, list[float]] = {}
         self._scopes: dict[tuple[str, str], set[Key]] = {}
-        for file, analysis, variable, frame, row, value, chars, context in zip(
+        self._levels_of: dict[Key, set[tuple[str, str]]] = {}
+        self._names: dict[str, dict[str, set[str]]] = {}
+        for file, analysis, variable, frame, row, value, chars, context, stat in zip(
             cells["file"], cells["analysis"], cells["variable"], cells["frame"], cells["row"],
-            cells["stat"], cells["stat_chr"], cells["context"], strict=True,
+            cells["stat"], cells["stat_chr"], cells["context"], cells["stat_name"], strict=True,
         ):  # fmt: skip
             key = (file, f"{analysis} {variable}".strip(), frame, int(row))
+            if str(stat).startswith("p_"):
+                self._p_values.setdefault(key, []).append(float(value))
             held = self._values.setdefault(key, [])
             held.append(float(value))
             held += map(float, re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", str(chars)))
             for scope in ((file, ""), (context, ""), ("", analysis)):
                 self._scopes.setdefault(scope, set()).add(key)
+        self._learn(cells)
         said = [*ard.loc[loose, "stat_chr"].astype(str), canonical_json(run.plan)]
         self._loose = " ".join(said).replace("-", "−")
         self._sizes = {
@@ -175,6 +190,45 @@ class _Statistics:
         }
         self._labels = _labels(run)
         self._index = cache(self._build)
+        self._named = cache(self._mentions)
+
+    def _learn(self, cells: pd.DataFrame) -> None:
+        """Keep what each row is of: arm, visit, measure, ..., by code and by name."""
+        columns = ["file", "analysis", "variable", "frame", "row", "group1", "group1_level",
+                   "group2", "group2_level", "variable_level"]  # fmt: skip
+        for one in cells[columns].drop_duplicates().to_dict("records"):
+            key = (one["file"], f"{one['analysis']} {one['variable']}".strip(), one["frame"],
+                   int(one["row"]))  # fmt: skip
+            levels = {one["group1"]: one["group1_level"], one["group2"]: one["group2_level"]}
+            levels |= json.loads(one["variable_level"]) if one["variable_level"] else {}
+            held = {(k, str(v)) for k, v in levels.items() if k in _DIMENSIONS and _word(str(v))}
+            self._levels_of[key] = held
+            for dimension, level in held:
+                names = self._names.setdefault(dimension, {})
+                for name in (level, self._run.label(level)):
+                    names.setdefault(name.lower(), set()).add(level)
+
+    def fits(self, key: Key, text: str) -> bool:
+        """Whether the row is of what the text (headers of a cell, a sentence) names.
+
+        Where it names an arm, the row must be of one of those named; so with visits, measures and
+        whatever else identifies rows.
+        """
+        for dimension, level in self._levels_of[key]:
+            named = self._named(dimension, text)
+            if named and level not in named:
+                return False
+        return True
+
+    def _mentions(self, dimension: str, text: str) -> frozenset[str]:
+        """Levels of a dimension that a text names, longer names first."""
+        names = self._names.get(dimension, {})
+        if not names:
+            return frozenset()
+        ordered = sorted(names, key=len, reverse=True)
+        pattern = r"(?<!\w)(?:" + "|".join(map(re.escape, ordered)) + r")(?!\w)"
+        found = re.findall(pattern, text.lower())
+        return frozenset(level for name in found for level in names[name])
 
     def values(self, key: Key) -> list[float]:
         return self._values[key]
@@ -193,16 +247,19 @@ class _Statistics:
         same = [e for e in CHAPTERS if e and CHAPTERS[e] == CHAPTERS.get(endpoint)]
         return ("endpoints", *same) if endpoint else ()
 
-    def rows(self, scope: tuple[str, ...], sign: str, text: str) -> set[Key]:
-        """Rows that hold a statistic which prints like this."""
+    def rows(
+        self, scope: tuple[str, ...], sign: str, text: str, *, only_p: bool = False
+    ) -> set[Key]:
+        """Rows that hold a statistic which prints like this; a p-value where that is asked."""
         digits = len(text.partition(".")[2])
+        values = self._p_values if only_p else self._values
         if sign:
             limit = float(text)
             return {
                 key for key in self._keys(scope)
-                if any(v < limit if sign == "<" else v > limit for v in self._values[key])
+                if any(v < limit if sign == "<" else v > limit for v in values.get(key, ()))
             }  # fmt: skip
-        return self._index(scope, digits).get(text, set())
+        return self._index(scope, digits, only_p).get(text, set())
 
     def _keys(self, scope: tuple[str, ...]) -> set[Key]:
         if not scope:
@@ -211,13 +268,13 @@ class _Statistics:
             return set().union(*(self._scopes.get((name, ""), set()) for name in scope[1:]))
         return self._scopes.get((scope[0], scope[1]), set())
 
-    def _build(self, scope: tuple[str, ...], digits: int) -> Mapping[str, set[Key]]:
+    def _build(self, scope: tuple[str, ...], digits: int, only_p: bool) -> Mapping[str, set[Key]]:
         index: dict[str, set[Key]] = {}
         for key in self._keys(scope):
-            for value in self._values[key]:
+            for value in (self._p_values if only_p else self._values).get(key, ()):
                 for scale in (1.0, 100.0):
                     shown = f"{scale * value:.{digits}f}"
-                    if float(shown) == 0 if value == value else False:
+                    if value == value and float(shown) == 0:
                         shown = shown.lstrip("-")
                     index.setdefault(shown.replace("-", "−"), set()).add(key)
         return index
@@ -237,6 +294,11 @@ class _Statistics:
     def counted(self, text: str) -> str:
         """Whether a whole number counts rows of a frame."""
         return "ard, rows of a frame" if text in self._sizes else ""
+
+
+def _word(name: str) -> bool:
+    """Whether a name says something: no number, no blank."""
+    return len(name.strip()) > 1 and not re.fullmatch(r"[\d.+-]+", name)
 
 
 @cache
