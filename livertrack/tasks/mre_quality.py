@@ -187,7 +187,7 @@ TASK = ImageTask(
     paramcd="MREQCP", further=lambda found, _: {"abstention": abstention(found.predictions)},
     records={
         ("MREQCP", "Probability that MR elastography is diagnostic"): lambda f: f["predicted"],
-        ("MREQC", "MR elastography is diagnostic (1: yes, 0: no, missing: undecided)"):
+        ("MREQC", "MR elastography is diagnostic"):
             lambda f: f["MREQC"],
     },
 )  # fmt: skip

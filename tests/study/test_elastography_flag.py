@@ -13,10 +13,13 @@ import livertrack as lt
 from livertrack.pipeline.describe import describe
 from livertrack.pipeline.imaging import Imaging
 from livertrack.study import read_study
+from livertrack.tasks.mre_quality import TASK
 
 from .conftest import SUBJECTS, VISITS, Frames
 
 Write = Callable[..., Path]
+#: PARAMCD and PARAM as `livertrack predict` writes them: probability, flag
+NAMES = list(TASK.records)
 FIRST, SECOND, THIRD, FOURTH = SUBJECTS[:4]
 
 
@@ -29,12 +32,12 @@ def flagged(frames: Frames) -> Frames:
         for k, visit in enumerate(VISITS)
     ]
     flags = [
-        {"USUBJID": s, "PARAMCD": code, "AVISIT": visit, "AVAL": value}
+        {"USUBJID": s, "PARAMCD": code, "PARAM": text, "AVISIT": visit, "AVAL": value}
         for s, visit, flag, probability in (
             (FIRST, "Baseline", 0, 0.1), (SECOND, "Week 12", 0, 0.2), (THIRD, "Week 12", 1, 0.9),
             (FOURTH, "Week 12", np.nan, 0.5),
         )
-        for code, value in (("MREQC", flag), ("MREQCP", probability))
+        for (code, text), value in zip(NAMES, (probability, flag), strict=True)
     ]  # fmt: skip
     return {**frames, "adim": pd.DataFrame(stiff), "admreqc": pd.DataFrame(flags)}
 
