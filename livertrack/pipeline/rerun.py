@@ -75,6 +75,7 @@ def rerun(
         "run": {
             "study": recorded["study"], "plan_hash": recorded["plan_hash"],
             "seed": recorded["seed"], "manifest": hash_file(path),
+            "python": recorded["versions"]["python"], "code": recorded["versions"]["livertrack"],
         },
         "tolerance": {
             "relative": tolerance, "absolute": tolerance * 1e-3, "files": "SHA-256",

@@ -24,10 +24,13 @@ def rerun_verdict(report: Mapping[str, Any]) -> str:
             "results cannot be expected to be the same."
         )
     counts = report["compared"]
-    compared = (
-        f"{counts['statistics']} statistics, {counts['datasets']} datasets and "
-        f"{counts['files']} other files"
-    )
+    statistics, datasets, files = (
+        _count(counts[kind], name)
+        for kind, name in (
+            ("statistics", "statistic"), ("datasets", "dataset"), ("files", "other file")
+        )
+    )  # fmt: skip
+    compared = f"{statistics}, {datasets} and {files}"
     if report["verdict"] == "agrees":
         return f"The rerun agrees. {compared} of a rerun {where} equal those of the run."
     altered = len(report["outputs"])
@@ -122,8 +125,8 @@ def environment_table(report: Mapping[str, Any]) -> Table:
         found = "as locked" if not unlike else f"{unlike} not as recorded"
         rows += [
             Row("Packages", (recorded, found)),
-            Row("Python", (MISSING, made["python"])),
-            Row("Code of livertrack", (MISSING, made["code"])),
+            Row("Python", (report["run"]["python"], made["python"])),
+            Row("Code of livertrack", (report["run"]["code"], made["code"])),
             Row("Wheel (SHA-256)", (made["wheel"], made["wheel"])),
         ]
     return Table(
@@ -131,6 +134,10 @@ def environment_table(report: Mapping[str, Any]) -> Table:
         text_columns=(0, 1),
         footnotes=(f"The environment took {made['seconds']:g} s to build.",) if made else (),
     )  # fmt: skip
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _by_folder(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -17,7 +17,8 @@ from livertrack.tables import Row, Table
 def rerun_report(**changes: Any) -> dict[str, Any]:
     """Report of a rerun as its JSON has it."""
     return {
-        "run": {"study": "T-1", "plan_hash": "a" * 64, "seed": 1, "manifest": "b" * 64},
+        "run": {"study": "T-1", "plan_hash": "a" * 64, "seed": 1, "manifest": "b" * 64,
+                "python": "3.11.7", "code": "0.1.0+a"},
         "time": "2026-03-04T05:06:07+00:00", "verdict": "differs", "inputs": [],
         "tolerance": {"relative": 1e-9, "absolute": 1e-12, "files": "SHA-256", "pages": "text"},
         "outputs": ["ard/ancova.parquet: altered since the run"], "n_differences": 1,
