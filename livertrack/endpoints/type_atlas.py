@@ -118,7 +118,7 @@ def type_atlas(
     return TypeAtlas(
         table=table, places=_places(cells, subject),
         text=f"{len(codes)} tissue types of {data[subject].nunique()} subjects at "
-        f"{len(visits)} visit(s), all arms together.",
+        f"{len(visits)} visit{'s' if len(visits) != 1 else ''}, all arms together.",
         settings={
             "method": "mean, t interval; paired differences of region and whole liver",
             "conf_level": conf_level, "present": present, "parameters": codes,
