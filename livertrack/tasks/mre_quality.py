@@ -91,7 +91,10 @@ class MajorityVote:
         """Band outside which the target was reached."""
         found = abstention(predictions, target=self.target).table.iloc[0]
         names = ("low", "high", "share_decided", "accuracy", "accuracy_all")
-        return {name: round(float(found[name]), 12) for name in names}
+        plain = {name: round(float(found[name]), 12) for name in names}
+        # a band without end leaves everybody undecided, and nobody to be right about
+        plain |= {"low": max(plain["low"], 0.0), "high": min(plain["high"], 1.0)}
+        return {name: None if np.isnan(value) else value for name, value in plain.items()}
 
     def apply(self, subjects: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
         """Add ``diagnostic`` (vote), ``decided``, ``DECISION`` and the flag ``MREQC``."""

@@ -121,6 +121,19 @@ def test_the_majority_decides_and_the_band_leaves_to_a_reader():
     assert out["MREQC"].fillna(-1).tolist() == [1, -1, 0, 0]
 
 
+def test_a_target_that_is_reached_nowhere_leaves_everybody_undecided():
+    held = pd.DataFrame({
+        "model": "m", "repeat": 0, "fold": [0, 1] * 4, "USUBJID": list("ABCDEFGH"),
+        "observed": [0, 0, 1, 1] * 2, "predicted": [0.9, 0.8, 0.1, 0.2] * 2,
+    })  # fmt: skip
+    facts = MajorityVote().learn(held)
+    assert facts["low"] == 0
+    assert facts["high"] == 1
+    assert facts["accuracy"] is None
+    subjects = pd.DataFrame({"predicted": [0.0, 1.0, 0.7], "votes": [0.0, 1.0, 1.0]})
+    assert not MajorityVote().apply(subjects, facts)["decided"].any()
+
+
 def test_the_task_is_the_published_one():
     task = find_task("mre-quality")
     assert tuple(task.networks) == ARCHITECTURES
