@@ -12,7 +12,7 @@ from livertrack._views import frame_of, order_of, rows_of
 from livertrack.tables._format import confidence, integer, interval, number, p_value
 from livertrack.tables._table import Row, Table, grouped
 from livertrack.tables.comparisons import sentence
-from livertrack.tables.prediction import metric_name, set_name
+from livertrack.tables.prediction import metric_name
 
 _TABLE = (
     "model", "level", "metric", "estimate", "conf_low", "conf_high", "p_value", "chance", "n",
@@ -44,7 +44,7 @@ def model_labels(result: Any, *, metric: str, level: str = "subject") -> dict[st
     """Legend of each model: its name with a metric and its interval."""
     frame = _of_level(frame_of(result, "table", _TABLE), level)
     return {
-        str(r["model"]): f"{set_name(str(r['model']))}: {_estimate(r)}"
+        str(r["model"]): f"{r['model']!s}: {_estimate(r)}"
         for r in rows_of(frame[frame["metric"].astype(str) == metric])
     }
 
@@ -82,19 +82,20 @@ def performance_table(
             rows.append(Row(metric_name(metric), tuple(map(_estimate, found))))
             if any(r is not None and r["chance"] == r["chance"] for r in found):
                 rows += _chance(metric, found)
-        headers = tuple(map(set_name, models))
+        headers = tuple(models)
         return Table(stub="Metric", headers=headers, rows=tuple(rows), **common)
     kept = [metric for metric in metrics if metric in _MAIN]
     groups = []
     for metric in kept:
         found = [cells.get((name, metric)) for name in models]
         lines = [
-            Row(set_name(n), (_estimate(r), _p(r))) for n, r in zip(models, found, strict=True)
+            Row(n, (_estimate(r), *((_p(r),) if tested else ())))
+            for n, r in zip(models, found, strict=True)
         ]
         groups.append((metric_name(metric), lines))
     if len(kept) < len(metrics):
         common["footnotes"] += ("Further metrics are in the analysis results data.",)
-    headers = (f"Estimate ({conf} CI)", "By chance (p)")
+    headers = (f"Estimate ({conf} CI)", *(("By chance (p)",) if tested else ()))
     return Table(stub="Metric and model", headers=headers, rows=grouped(groups), **common)
 
 
@@ -123,16 +124,13 @@ def model_comparison_table(
     """Differences between models on the same folds; with ``first`` only its models' pairs."""
     pairs = _of_level(frame_of(result, "comparison", _PAIRS), level)
     groups: dict[str, list[Row]] = {}
-    for row in rows_of(pairs):
-        one, two = str(row["model_1"]), str(row["model_2"])
-        if first is not None and (one not in first or two in first):
-            continue
+    for row in oriented(rows_of(pairs), first):
         cells = (
             number(row["estimate_1"]), number(row["estimate_2"]),
             interval(row["difference"], row["conf_low"], row["conf_high"]),
             p_value(row["p_value"]),
         )  # fmt: skip
-        name = f"{set_name(one)} v {set_name(two)}"
+        name = f"{row['model_1']} v {row['model_2']}"
         groups.setdefault(name, []).append(Row(metric_name(str(row["metric"])), cells))
     conf = confidence(result.settings.get("conf_level", 0.95))
     return Table(
@@ -146,6 +144,28 @@ def model_comparison_table(
         ),
         empty="There is one model.",
     )
+
+
+def oriented(pairs: Sequence[dict[str, Any]], first: Sequence[str] | None) -> list[dict[str, Any]]:
+    """Pairs of a model of ``first`` and one of the others, in that order; all where None.
+
+    A pair the other way round is turned: the difference changes its sign.
+    """
+    if first is None:
+        return list(pairs)
+    out = []
+    for row in pairs:
+        ahead = [str(row[name]) in first for name in ("model_1", "model_2")]
+        if ahead == [True, False]:
+            out.append(row)
+        elif ahead == [False, True]:
+            out.append({
+                **row, "model_1": row["model_2"], "model_2": row["model_1"],
+                "estimate_1": row["estimate_2"], "estimate_2": row["estimate_1"],
+                "difference": -row["difference"], "conf_low": -row["conf_high"],
+                "conf_high": -row["conf_low"],
+            })  # fmt: skip
+    return out
 
 
 def model_site_table(result: Any) -> Table:
@@ -165,7 +185,7 @@ def model_site_table(result: Any) -> Table:
     return Table(
         title=f"{metric_name(metric)} by site",
         stub="Site",
-        headers=("Subjects", "Mean outcome", *map(set_name, models)),
+        headers=("Subjects", "Mean outcome", *models),
         rows=tuple(rows),
         footnotes=("Out of fold. A dash: a site in which all subjects have the same outcome.",),
         empty="The data name no site.",
@@ -180,7 +200,7 @@ def fold_table(result: Any) -> Table:
         mine = frame[frame["model"].astype(str) == name]
         chosen = Counter(str(c) for c in mine["chosen"] if str(c) not in ("", "nan"))
         said = "; ".join(f"{what} ({count})" for what, count in chosen.most_common())
-        rows.append(Row(set_name(name), (
+        rows.append(Row(name, (
             integer(len(mine)), _range(mine["n_train_subjects"]),
             _range(mine["n_test_subjects"]), said or "nothing to choose",
         )))  # fmt: skip
@@ -205,7 +225,7 @@ def published_table(result: Any) -> Table:
             str(row["figure"]),
             (
                 number(row["published"]), interval(row["ours"], row["conf_low"], row["conf_high"]),
-                set_name(str(row["model"])), str(row["source"]),
+                str(row["model"]), str(row["source"]),
             ),
         )
         for row in rows_of(frame)

@@ -13,8 +13,8 @@ from livertrack.tables._table import Row, Table
 from livertrack.tables.comparisons import _method
 
 _P = ("p_value", "p_adjusted", "p_nominal")
-#: frames with a row per subject or case
-_BY_ROW = ("predictions", "intervals")
+#: columns of frames with a row per subject or case
+_BY_ROW = {"fold", "observed", "predicted"}
 _WORDS = {
     "estimate": "Estimate", "std_error": "Standard error", "conf_low": "Lower limit",
     "conf_high": "Upper limit", "statistic": "Statistic", "df": "df", "p_value": "p",
@@ -72,8 +72,9 @@ def further_table(
 
 def frame_tables(result: Any, *, title: str, most: int = 60) -> list[tuple[str, Table]]:
     """Every frame of a result as a table, the main one first; rows of subjects are left out."""
-    shown = _shown(result)
-    names = [shown, *(name for name in frames_beside(result) if name not in _BY_ROW)]
+    shown, frames = _shown(result), _frames(result)
+    rows = [name for name in frames if set(frames[name].columns) >= _BY_ROW]
+    names = [shown, *(name for name in frames_beside(result) if name not in rows)]
     return [
         (name, further_table(result, title=_titled(title, name, shown), most=most, frame=name))
         for name in names

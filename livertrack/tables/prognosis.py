@@ -10,7 +10,7 @@ from livertrack._views import frame_of, order_of, rows_of
 from livertrack.tables._format import confidence, integer, interval, number, p_value, percent
 from livertrack.tables._table import Row, Table, grouped
 from livertrack.tables.comparisons import sentence
-from livertrack.tables.prediction import metric_name, set_name
+from livertrack.tables.prediction import metric_name
 
 _TABLE = (
     "model", "metric", "horizon", "estimate", "conf_low", "conf_high", "p_value", "chance", "n",
@@ -50,7 +50,7 @@ def prognosis_table(result: Any, *, outcome: str = "the event", unit: str = "") 
     return Table(
         title=f"Prognosis of {outcome}: performance out of fold",
         stub="Metric",
-        headers=tuple(map(set_name, models)),
+        headers=tuple(models),
         rows=grouped(groups),
         footnotes=(
             f"Estimate ({confidence(settings.get('conf_level', 0.95))} CI over subjects). "
@@ -68,7 +68,7 @@ def prognosis_comparison_table(result: Any) -> Table:
     """Differences between models of an event on the same folds."""
     groups: dict[str, list[Row]] = {}
     for row in rows_of(frame_of(result, "comparison", _PAIRS)):
-        name = f"{set_name(str(row['model_1']))} v {set_name(str(row['model_2']))}"
+        name = f"{row['model_1']} v {row['model_2']}"
         at = _time(row["horizon"])
         metric = metric_name(str(row["metric"])) + (f" at {at}" if at else "")
         cells = (
@@ -92,7 +92,7 @@ def risk_group_table(result: Any) -> Table:
     """Risk groups of every model: mean risk and observed share by the last horizon."""
     groups: dict[str, list[Row]] = {}
     for row in rows_of(frame_of(result, "groups", _GROUPS)):
-        name = f"{set_name(str(row['model']))}, log-rank p {_relation(row['p_value'])}"
+        name = f"{row['model']}, log-rank p {_relation(row['p_value'])}"
         cells = (
             integer(row["n"]), integer(row["events"]), percent(row["predicted"]),
             f"{percent(row['observed'])} ({percent(row['conf_low'])} to "

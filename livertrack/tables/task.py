@@ -8,7 +8,7 @@ from typing import Any
 from livertrack._views import frame_of, order_of, rows_of
 from livertrack.tables._format import count_percent, integer, interval, number, p_value
 from livertrack.tables._table import Row, Table, grouped
-from livertrack.tables.cross_validation import levels_of
+from livertrack.tables.cross_validation import levels_of, oriented
 from livertrack.tables.prediction import metric_name
 
 _CONFUSION = ("model", "level", "observed", "predicted", "n")
@@ -87,14 +87,13 @@ def baseline_sentences(
     result: Any, *, model: str, baselines: Sequence[str], metric: str
 ) -> list[str]:
     """Say how a model compares with each baseline on the same folds, by subject."""
-    columns = ("model_1", "model_2", "level", "metric", "difference", "conf_low", "conf_high",
-               "p_value")  # fmt: skip
+    columns = ("model_1", "model_2", "level", "metric", "estimate_1", "estimate_2", "difference",
+               "conf_low", "conf_high", "p_value")  # fmt: skip
     pairs = frame_of(result, "comparison", columns)
+    mine = rows_of(pairs[pairs["level"].astype(str).eq("subject")])
     sentences = []
-    for row in rows_of(pairs[pairs["level"].astype(str).eq("subject")]):
-        if str(row["metric"]) != metric or str(row["model_1"]) != model:
-            continue
-        if str(row["model_2"]) not in baselines:
+    for row in oriented(mine, [model]):
+        if str(row["metric"]) != metric or str(row["model_2"]) not in baselines:
             continue
         low, high = row["conf_low"], row["conf_high"]
         verdict = (

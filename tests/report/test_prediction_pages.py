@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,26 @@ def test_numbers_of_the_task_page_are_those_of_the_result(task_folder: Path) -> 
     row = result.table.query("model == 'resnet18' and level == 'row' and metric == 'auc'").iloc[0]
     shown = f"{row['estimate']:.2f} ({row['conf_low']:.2f} to {row['conf_high']:.2f})"
     assert shown in (task_folder / "tables" / "performance-row.csv").read_text()
+
+
+def test_a_pair_the_other_way_round_is_turned_with_its_sign() -> None:
+    result = evaluated()
+    last = {"mean intensity": "a", "resnet18": "z"}
+    turned = result.comparison.replace({"model_1": last, "model_2": last})
+    swapped = turned.assign(
+        model_1=turned["model_2"], model_2=turned["model_1"], difference=-turned["difference"],
+        conf_low=-turned["conf_high"], conf_high=-turned["conf_low"],
+        estimate_1=turned["estimate_2"], estimate_2=turned["estimate_1"],
+    )  # fmt: skip
+    texts = [
+        tables.baseline_sentences(replace(result, comparison=pairs), model="z", baselines=["a"],
+                                  metric="auc")
+        for pairs in (turned, swapped)
+    ]  # fmt: skip
+    assert texts[0] == texts[1]
+    assert texts[0][0].endswith(", ahead.")
+    shown = tables.model_comparison_table(replace(result, comparison=swapped), first=["z"])
+    assert [row.stub for row in shown.rows if not row.cells] == ["z v squeezenet", "z v a"]
 
 
 @pytest.mark.slow
