@@ -109,8 +109,8 @@ def simulate_stiffness(
     rows, scans = [], []
     for number in range(1, n + 1):
         rng = generator(seed, "stiffness", "external" if external else "internal", number)
-        severity = float(rng.beta(1.3, 2.0))
-        kpa = float(np.clip(1.9 * np.exp(1.45 * severity + rng.normal(0.0, 0.17)), 1.2, 12.0))
+        severity = float(rng.beta(1.0, 1.4))
+        kpa = float(np.clip(1.9 * np.exp(1.45 * severity + rng.normal(0.0, 0.13)), 1.2, 12.0))
         site, chances = ("S9", (0.15, 0.15, 0.7)) if external else _site(rng)
         vendor = VENDORS[int(rng.choice(len(VENDORS), p=chances))]
         bmi = float(np.clip(rng.normal(30, 6), 16, 52))

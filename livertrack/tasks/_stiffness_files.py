@@ -34,7 +34,7 @@ CLINICAL: dict[str, tuple[bool, float, float]] = {
     "SEX": (False, 0.5, 0.5),
 }
 #: slices one by one, spread over the liver
-RULES = SlabRules(depth=1)
+RULES = SlabRules(depth=1, places=(0.08, 0.2, 0.32, 0.44, 0.56, 0.68, 0.8, 0.92))
 
 
 def read_stiffness(folder: Path | str, *, rules: SlabRules = RULES) -> Cases:
@@ -55,10 +55,10 @@ def read_stiffness(folder: Path | str, *, rules: SlabRules = RULES) -> Cases:
     Returns
     -------
     Cases
-        Inputs: ``images, masks`` (examinations, sequence, slice, x, y), ``present``
-        (examinations, sequence), ``clinical, recorded`` (examinations, value). ``frame`` has
-        the columns of subjects.csv, mean intensities, texture and outline, and the clinical
-        values as ``Z_AGE, ...`` (blank where missing).
+        Inputs: ``tokens`` (examinations, sequence, slice, feature; see `slice_tokens`),
+        ``present`` (examinations, sequence), ``clinical, recorded`` (examinations, value).
+        ``frame`` has the columns of subjects.csv, mean intensities, texture and outline, and the
+        clinical values as ``Z_AGE, ...`` (blank where missing).
 
     Raises
     ------
@@ -81,7 +81,9 @@ def read_stiffness(folder: Path | str, *, rules: SlabRules = RULES) -> Cases:
     if odd:
         msg = f"images.csv: SEQUENCE is one of {', '.join(SEQUENCES)}; found {', '.join(odd)}"
         raise DataError(msg)
-    rows, images, masks, present, contents = [], [], [], [], []
+    from livertrack.imaging.learning.slice_tokens import slice_tokens
+
+    rows, tokens, present, contents = [], [], [], []
     bare = 0
     for row in subjects.to_dict("records"):
         volumes: dict[str, LiverVolume | None] = {}
@@ -97,9 +99,9 @@ def read_stiffness(folder: Path | str, *, rules: SlabRules = RULES) -> Cases:
             continue
         contents += [(s, str(row["USUBJID"]), v.content) for s, v in held.items()]
         picture, liver, there = stacked(list(volumes.values()), rules)
-        # places become slices of one examination: (sequence, slice, x, y)
-        images.append(picture[:, :, rules.depth // 2].swapaxes(0, 1))
-        masks.append(liver[:, :, rules.depth // 2].swapaxes(0, 1))
+        # places become slices of one examination: (sequence, slice, feature)
+        found = slice_tokens(*(a[:, :, rules.depth // 2].swapaxes(0, 1) for a in (picture, liver)))
+        tokens.append(found * there[:, None, None])
         present.append(there)
         rows.append({str(k): v for k, v in row.items()} | measured(volumes))
     if bare:
@@ -113,9 +115,10 @@ def read_stiffness(folder: Path | str, *, rules: SlabRules = RULES) -> Cases:
     recorded = ~np.isnan(clinical)
     return Cases.of(
         frame,
-        {"images": np.stack(images), "masks": np.stack(masks), "present": np.stack(present),
+        {"tokens": np.stack(tokens), "present": np.stack(present),
          "clinical": np.nan_to_num(clinical), "recorded": recorded.astype(np.float32)},
-        spacing=(rules.pixel_mm, rules.pixel_mm), simulated=(folder / MARKER).is_file(),
+        hashed=("tokens",), spacing=(rules.pixel_mm, rules.pixel_mm),
+        simulated=(folder / MARKER).is_file(),
     )  # fmt: skip
 
 

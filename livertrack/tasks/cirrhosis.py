@@ -70,7 +70,7 @@ TASK = ImageTask(
         "T2W": partial(_build, (1,), "2.5d"),
         "fused 3D": partial(_build, (), "3d"),
     },
-    training=Training(epochs=6, batch=32, rate=1e-2, augment=SequenceDropout()),
+    training=Training(epochs=5, batch=32, rate=1e-2, augment=SequenceDropout()),
     baselines={
         "mean intensity": _ordinal([f"{sequence}_MEAN" for sequence in FOLDERS]),
         "radiomics": _ordinal([f"{s}_{name}" for s in FOLDERS for name in MEASURES[1:]]),

@@ -58,10 +58,11 @@ def _published(split: Kind) -> pd.DataFrame:
 def _build(shapes: Shapes, outputs: int) -> Any:
     from livertrack.imaging.learning.stiffness_network import StiffnessNetwork
 
-    sequences, slices = shapes["images"][:2]
+    sequences, slices, features = shapes["tokens"]
     return StiffnessNetwork(
-        sequences=sequences, slices=slices, clinical=shapes["clinical"][0], outputs=outputs
-    )
+        sequences=sequences, slices=slices, features=features, clinical=shapes["clinical"][0],
+        outputs=outputs,
+    )  # fmt: skip
 
 
 def _ridge(columns: list[str]) -> Tabular:
@@ -76,7 +77,9 @@ _MEASURED = [f"{sequence}_{name}" for sequence in SEQUENCES for name in MEASURES
 TASK = ImageTask(
     name="stiffness", title="Shear stiffness of the liver", outcome="KPA", kind="continuous",
     networks={"transformer": _build},
-    training=Training(epochs=15, batch=32, rate=4e-3, augment=SequenceDropout(share=0.1)),
+    training=Training(
+        epochs=8, batch=16, rate=3e-3, decay=0.1, augment=SequenceDropout(share=0.1)
+    ),
     baselines={
         "mean intensity": _ridge([f"{sequence}_MEAN" for sequence in SEQUENCES]),
         "clinical": _ridge([f"Z_{name}" for name in CLINICAL]),
@@ -88,6 +91,6 @@ TASK = ImageTask(
     },
     read=partial(read_stiffness, rules=RULES), simulate=simulate,
     published=_published("k-fold"), n_published=3376, n_folds=10, ensemble=False,
-    deployed=("transformer",), paramcd="STIFFP",
+    deployed=("transformer",), hashed=("tokens",), paramcd="STIFFP",
     further=lambda found, cases: {"stiffness_checks": stiffness_checks(found, cases)},
 )  # fmt: skip

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 import livertrack as lt
 from livertrack.errors import DataError, UsageError
+from livertrack.imaging.learning.slice_tokens import FEATURES, FILTERS, slice_tokens
 from livertrack.imaging.learning.stiffness_network import StiffnessNetwork
 from livertrack.tasks import Cases, find_task
 from livertrack.tasks._stiffness_files import read_stiffness
@@ -21,7 +22,7 @@ from livertrack.tasks.stiffness import simulate, stiffness_checks, task_for
 
 TASK = find_task("stiffness")
 QUICK = replace(TASK, training=replace(TASK.training, epochs=1))
-RULES = SlabRules(shape=(48, 40), places=(0.4, 0.6), depth=1)
+RULES = SlabRules(places=(0.4, 0.6), depth=1)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_an_examination_is_one_case_with_its_gaps(cases, original):
     subjects = pd.read_csv(original / "subjects.csv").sort_values("USUBJID")
     index = pd.read_csv(original / "images.csv")
     assert list(cases.frame["USUBJID"]) == list(subjects["USUBJID"])
-    assert cases.shapes["images"] == (3, 2, 48, 40)
+    assert cases.shapes["tokens"] == (3, 2, FEATURES)
     assert cases.inputs["present"].sum() == len(index)
     blank = subjects[["AGE", "BMI", "ALT", "AST", "PLAT"]].isna().to_numpy()
     np.testing.assert_array_equal(cases.inputs["recorded"][:, :5] == 0, blank)
@@ -105,10 +106,8 @@ def test_a_missing_table_is_named(tmp_path):
 
 def given(n=5, seed=0):
     rng = torch.Generator().manual_seed(seed)
-    masks = torch.zeros((n, 3, 2, 32, 32))
-    masks[..., 8:24, 8:24] = 1
     return {
-        "images": torch.randn((n, 3, 2, 32, 32), generator=rng), "masks": masks,
+        "tokens": torch.randn((n, 3, 2, 7), generator=rng),
         "present": torch.ones(n, 3), "clinical": torch.randn((n, 4), generator=rng),
         "recorded": torch.ones(n, 4),
     }  # fmt: skip
@@ -117,14 +116,14 @@ def given(n=5, seed=0):
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return StiffnessNetwork(sequences=3, slices=2, clinical=4).eval()
+    return StiffnessNetwork(sequences=3, slices=2, features=7, clinical=4).eval()
 
 
 def test_a_missing_sequence_is_not_looked_at(network):
     case = given()
     case["present"][:, 2] = 0
     before = network(**case)
-    case["images"][:, 2] = 5.0
+    case["tokens"][:, 2] = 5.0
     torch.testing.assert_close(network(**case), before)
 
 
@@ -145,6 +144,38 @@ def test_without_pictures_and_values_there_still_is_an_answer(network):
     out = network(**case)
     assert torch.isfinite(out).all()
     torch.testing.assert_close(out, out[:1].expand_as(out))
+
+
+def pictures(seed=0):
+    rng = np.random.default_rng(seed)
+    masks = np.zeros((2, 32, 32), np.float32)
+    masks[:, 8:24, 8:24] = 1
+    return rng.normal(size=masks.shape).astype(np.float32), masks
+
+
+def test_energies_of_a_slice_follow_contrast_and_no_offset():
+    images, masks = pictures()
+    plain, strong, moved = (slice_tokens(a, masks) for a in (images, 5 * images, images + 2))
+    textures = slice(0, 6 * FILTERS)
+    np.testing.assert_allclose((strong - plain)[:, textures], np.log(5.0), atol=0.03)
+    inside = slice(0, 2 * FILTERS, 2)  # finest scale, in the liver, far from the picture's edge
+    np.testing.assert_allclose(moved[:, inside], plain[:, inside], atol=1e-4)
+    np.testing.assert_array_equal(strong[:, 6 * FILTERS : 7 * FILTERS],
+                                  plain[:, 6 * FILTERS : 7 * FILTERS])  # fmt: skip
+
+
+def test_a_coarser_grain_has_less_energy_in_fine_cosines():
+    images, masks = pictures()
+    coarse = (images + np.roll(images, 1, -1) + np.roll(images, 1, -2)) / np.sqrt(3)
+    fine = [2 * k for k in range(5, FILTERS)]
+    assert (slice_tokens(coarse, masks)[:, fine] < slice_tokens(images, masks)[:, fine]).all()
+
+
+def test_slices_have_the_same_tokens_alone_and_together():
+    images, masks = pictures()
+    together = slice_tokens(images[None], masks[None])
+    assert together.shape == (1, 2, FEATURES)
+    np.testing.assert_allclose(together[0, 1], slice_tokens(images[1:], masks[1:])[0], atol=1e-5)
 
 
 # ---- evaluation

@@ -1,4 +1,4 @@
-"""Encoder of one sequence: energies of learned filters at several scales, and a look around."""
+"""Encoder of one sequence: energies of learned filters at several scales, outline, spleen."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ _LEAST, _EMPTY = 1e-3, 1e-2
 
 
 class Energies(nn.Module):
-    """Logarithms of mean absolute responses of learned filters, in the liver and at its rim.
+    """Logarithms of mean absolute responses of learned filters, region by region.
 
     The grain of a texture is a ratio of energies of fine and coarse filters, whatever its
     contrast: a difference of logarithms, which the next layer finds at once. Filters have a mean
-    of zero, so that a receive field drops out.
+    of zero, so that a receive field drops out; they start as cosines of rising frequency.
     """
 
     def __init__(self, filters: int, *, stride: int, through: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(filters, 1, through, 5, 5) / 5)
+        start = cosines(filters)[:, None, None].repeat(1, 1, through, 1, 1) / through
+        self.weight = nn.Parameter(start + 0.02 * torch.randn_like(start))
         self.stride = stride
 
     def forward(self, picture: Tensor, regions: Tensor) -> Tensor:
-        """Features (n, 2 filters) of (n, 1, z, x, y); regions lie on the output's grid."""
+        """Features (n, filters x regions) of (n, 1, z, x, y); regions on the output's grid."""
         weight = self.weight - self.weight.mean((2, 3, 4), keepdim=True)
         through = weight.shape[2]
         n, slices = len(picture), picture.shape[2]
@@ -48,6 +49,17 @@ class Energies(nn.Module):
         return torch.log(mean + _LEAST).flatten(1)
 
 
+def cosines(count: int) -> Tensor:
+    """First ``count`` two-dimensional cosines of 5 x 5 pixels by frequency, (count, 5, 5)."""
+    places = (torch.arange(5) + 0.5) * torch.pi / 5
+    waves = torch.stack([torch.cos(u * places) for u in range(5)])
+    pairs = [(u, v) for u in range(5) for v in range(5) if u + v]
+    chosen = sorted(pairs, key=lambda pair: (pair[0] ** 2 + pair[1] ** 2, pair))
+    found = torch.stack([torch.outer(waves[u], waves[v]) for u, v in chosen[:count]])
+    length: Tensor = found.flatten(1).norm(dim=1)[:, None, None]
+    return found / length
+
+
 class Surroundings(nn.Module):
     """What lies around the liver, the spleen above all: small convolutions, means of them."""
 
@@ -64,14 +76,14 @@ class Surroundings(nn.Module):
 
 
 class MultiScale(nn.Module):
-    """Texture at all scales and the surroundings, weighed by an attention of the sequence's own.
+    """Texture at all scales, outline and surroundings, weighed by the sequence's own attention.
 
     Parameters
     ----------
     slices : int
         Slices of a picture.
     filters : int
-        Filters of each scale.
+        Filters of each scale, at most 24.
     latent : int
         Numbers that describe a picture.
     volumetric : bool
@@ -87,8 +99,9 @@ class MultiScale(nn.Module):
             Energies(filters, stride=1 if scale == SCALES[-1] else 2, through=through)
             for scale in SCALES
         )
+        self.outline = Energies(filters, stride=2, through=1)
         self.around = Surroundings(2 * slices, filters)
-        widths = [*(2 * filters for _ in SCALES), filters]
+        widths = [*(2 * filters for _ in SCALES), filters, filters]
         self.mixes = nn.ModuleList(_mix(width, latent) for width in widths)
         self.query = nn.Linear(latent, 1)
 
@@ -107,6 +120,7 @@ class MultiScale(nn.Module):
                 pictures, (near, far, far), self.energies, self.mixes, strict=False
             )
         ]
+        codes.append(self.mixes[-2](self.outline(mask[:, None], near[:, 1:])))
         wide = torch.cat([pictures[-1], functional.avg_pool2d(half, 2)], dim=1)
         codes.append(self.mixes[-1](self.around(wide)))
         stack = torch.stack(codes, dim=1)

@@ -26,18 +26,19 @@ class SequenceDropout:
     flips: tuple[int, ...] = (-1, -2)
 
     def __call__(self, inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        """Change ``images``, ``masks`` and ``present``; the caller's tensors stay as they are."""
+        """Change ``images, masks`` (where they are) and ``present``, not the caller's tensors."""
         import torch
 
-        images, masks = inputs["images"], inputs["masks"]
+        changed = dict(inputs)
         turned = torch.rand(len(self.flips), generator=generator).lt(0.5).tolist()
         axes = [axis for axis, yes in zip(self.flips, turned, strict=True) if yes]
-        if axes:
-            images, masks = images.flip(axes), masks.flip(axes)
+        for name in ("images", "masks"):
+            if axes and name in changed:
+                changed[name] = changed[name].flip(axes)
         present = inputs["present"]
         n, sequences = present.shape
         lost = torch.rand(n, generator=generator).lt(self.share) & (present.sum(1) > 1)
         order = torch.rand((n, sequences), generator=generator) * present
         victim = torch.nn.functional.one_hot(order.argmax(1), sequences)
         present = present * (1 - victim * lost[:, None])
-        return {**inputs, "images": images, "masks": masks, "present": present}
+        return {**changed, "present": present}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from livertrack.imaging.learning._multiscale import MultiScale
-
 
 class StiffnessNetwork(nn.Module):
     """Tokens of slices and of clinical values, attention between them, one number out.
@@ -16,61 +14,78 @@ class StiffnessNetwork(nn.Module):
 
     Parameters
     ----------
-    sequences, slices : int
-        Sequences, and slices of each.
+    sequences, slices, features : int
+        Sequences, slices of each, features of a slice (see `slice_tokens`).
     clinical : int
         Clinical values.
-    filters, latent, heads, blocks : int
-        Filters, size of a token, attention heads, transformer blocks.
+    latent, heads, blocks : int
+        Size of a token, attention heads, transformer blocks.
     """
 
     def __init__(
-        self, *, sequences: int, slices: int, clinical: int, outputs: int = 1, filters: int = 8,
+        self, *, sequences: int, slices: int, features: int, clinical: int, outputs: int = 1,
         latent: int = 32, heads: int = 4, blocks: int = 2,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.encoders = nn.ModuleList(
-            MultiScale(1, filters=filters, latent=latent) for _ in range(sequences)
-        )
-        self.norm = nn.LayerNorm(latent)
-        self.sequence = nn.Parameter(0.1 * torch.randn(sequences, latent))
+        self.encoders = nn.ModuleList(_encoder(features, latent) for _ in range(sequences))
+        self.sequence = nn.Parameter(0.1 * torch.randn(sequences, 1, latent))
         self.place = nn.Parameter(0.1 * torch.randn(slices, latent))
         self.slope = nn.Parameter(0.1 * torch.randn(clinical, latent))
         self.known = nn.Parameter(0.1 * torch.randn(clinical, latent))
         self.unknown = nn.Parameter(0.1 * torch.randn(clinical, latent))
         self.summary = nn.Parameter(0.1 * torch.randn(1, latent))
         self.blocks = nn.ModuleList(_Block(latent, heads) for _ in range(blocks))
-        self.head = nn.Sequential(nn.LayerNorm(latent), nn.Linear(latent, outputs))
+        self.head = nn.Sequential(
+            nn.LayerNorm(latent), nn.Dropout(0.2), nn.Linear(latent, outputs)
+        )
 
     def forward(
-        self, images: Tensor, masks: Tensor, present: Tensor, clinical: Tensor, recorded: Tensor
+        self, tokens: Tensor, present: Tensor, clinical: Tensor, recorded: Tensor
     ) -> Tensor:
         """Standardised stiffness (n, outputs).
 
         Parameters
         ----------
-        images, masks : Tensor (n, sequences, slices, x, y)
+        tokens : Tensor (n, sequences, slices, features)
         present : Tensor (n, sequences)
             1 where a sequence is there.
         clinical, recorded : Tensor (n, values)
             Standardised values (0 where not recorded), and 1 where recorded.
         """
-        n, _, slices = images.shape[:3]
-        tokens, kept = [self.summary.expand(n, 1, -1)], [present.new_ones((n, 1))]
-        for place, encoder in enumerate(self.encoders):
-            picture = images[:, place].flatten(0, 1)[:, None]
-            liver = masks[:, place].flatten(0, 1)[:, None]
-            code = self.norm(encoder(picture, liver)).unflatten(0, (n, slices))
-            tokens.append(code + self.sequence[place] + self.place)
-            kept.append(present[:, place : place + 1].expand(n, slices))
-        value = clinical[..., None] * self.slope + self.known
+        n, sequences, slices = tokens.shape[:3]
+        codes = torch.stack(
+            [self._coded(k, tokens[:, k], present[:, k] > 0.5) for k in range(sequences)], dim=1
+        )
+        pictures = (codes + self.sequence + self.place).flatten(1, 2)
         there = recorded[..., None]
-        tokens.append(there * value + (1 - there) * self.unknown)
-        kept.append(torch.ones_like(recorded))
-        stream, open_ = torch.cat(tokens, dim=1), torch.cat(kept, dim=1) > 0.5
+        value = there * (clinical[..., None] * self.slope + self.known)
+        value = value + (1 - there) * self.unknown
+        stream = torch.cat([self.summary.expand(n, 1, -1), pictures, value], dim=1)
+        kept = torch.cat(
+            [present.new_ones((n, 1)), present.repeat_interleave(slices, dim=1),
+             torch.ones_like(recorded)], dim=1,
+        )  # fmt: skip
         for block in self.blocks:
-            stream = block(stream, open_)
-        return self.head(stream[:, 0])  # type: ignore[no-any-return]
+            stream = block(stream, kept > 0.5)
+        share = kept[..., None]
+        mean = (stream * share).sum(1) / share.sum(1)
+        return self.head(stream[:, 0] + mean)  # type: ignore[no-any-return]
+
+    def _coded(self, place: int, tokens: Tensor, there: Tensor) -> Tensor:
+        """Codes (n, slices, latent); batch statistics come from cases that have the sequence."""
+        encoder = self.encoders[place]
+        code = tokens.new_zeros((*tokens.shape[:2], self.place.shape[1]))
+        if int(there.sum()) * tokens.shape[1] > 1:
+            found = encoder(tokens[there].flatten(0, 1)).unflatten(0, (-1, tokens.shape[1]))
+            code = code.index_put((torch.nonzero(there)[:, 0],), found)
+        return code
+
+
+def _encoder(features: int, latent: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.BatchNorm1d(features), nn.Dropout(0.3), nn.Linear(features, latent), nn.GELU(),
+        nn.Linear(latent, latent),
+    )  # fmt: skip
 
 
 class _Block(nn.Module):
