@@ -147,7 +147,9 @@ def test_pages_that_need_absent_data_are_left_out_and_named(
     assert module.pbc_study(None, tmp_path) is None
     assert module.build(tmp_path, pages=["ancova"], real=False) == ([], ["ancova"])
     [page] = module.build(tmp_path, pages=["mmrm"], real=False)[0]
-    assert "<h2" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "<h2" in text
+    assert text.count("<th") == text.count('scope="') > 10
 
 
 def test_a_frame_is_shown_as_a_table_with_headers_and_escaped_text() -> None:

@@ -71,9 +71,22 @@ local function number_figure(figure)
   return figure
 end
 
+-- header cells of Markdown tables say that they head a column
+local function with_scope(tbl)
+  for _, row in ipairs(tbl.head.rows) do
+    for _, cell in ipairs(row.cells) do
+      cell.attributes.scope = cell.attributes.scope or "col"
+    end
+  end
+  return tbl
+end
+
 local function scrollable(block, label)
   if not html then
     return block
+  end
+  if block.t == "Table" then
+    block = with_scope(block)
   end
   return pandoc.Div({ block }, pandoc.Attr("", { "table-scroll" }, { { "tabindex", "0" }, { "role", "region" }, { "aria-label", label } }))
 end
