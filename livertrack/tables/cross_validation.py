@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -72,7 +73,7 @@ def performance_table(
     common: dict[str, Any] = {
         "title": f"Prediction of {outcome}: performance out of fold"
         + ("" if level == "subject" else ", by row"),
-        "footnotes": (*notes, *(map(sentence, result.notes) if level == "subject" else ())),
+        "footnotes": (*notes, *(_said(result, metrics) if level == "subject" else ())),
         "empty": "Nothing could be predicted.",
     }
     if len(models) <= _WIDE:
@@ -103,6 +104,18 @@ def _p(row: dict[str, Any] | None) -> str:
     if row is None or row["chance"] != row["chance"]:
         return ""
     return f"{number(row['chance'])} ({p_value(row['p_value'])})"
+
+
+def _said(result: Any, metrics: Sequence[str]) -> list[str]:
+    """Notes of a result, with metrics as a reader calls them."""
+    pattern = re.compile(
+        r"\b(" + "|".join(map(re.escape, sorted(metrics, key=len)[::-1])) + r")\b"
+    )
+    return [
+        sentence(pattern.sub(lambda found: metric_name(found[1]).lower(), note))
+        if "not defined" in note else sentence(note)
+        for note in result.notes
+    ]  # fmt: skip
 
 
 def _estimate(row: dict[str, Any] | None) -> str:
