@@ -149,7 +149,7 @@ def test_pages_that_need_absent_data_are_left_out_and_named(
     [page] = module.build(tmp_path, pages=["mmrm"], real=False)[0]
     text = page.read_text(encoding="utf-8")
     assert "<h2" in text
-    assert text.count("<th") == text.count('scope="') > 10
+    assert len(re.findall(r"<th\b", text)) == len(re.findall(r"<th [^>]*scope=", text)) > 10
 
 
 def test_a_frame_is_shown_as_a_table_with_headers_and_escaped_text() -> None:
