@@ -92,7 +92,8 @@ def _cell(cell: Cell, ard: _Statistics, run: Run) -> Iterator[tuple[str, str]]:
     only_p = cell.column.rpartition(": ")[2] in _P_COLUMNS
     about = "" if "eference" in cell.column else " | ".join(cell.headers)
     for sign, text in numbers:
-        found = ard.rows(scope, sign, text, only_p=only_p)
+        percent = "%" if f"({sign}{text} %)" in cell.text else ""
+        found = ard.rows(scope, sign, text, kind="p" if only_p else percent)
         here = {key for key in found if ard.fits(key, about)}
         keys = here if keys is None else keys & here or _shares(keys, numbers, text, ard)
     one = min(keys) if keys else None
@@ -166,17 +167,20 @@ class _Statistics:
         loose = ard["frame"].isin(["text", "settings", "notes", "error"])
         cells = ard[~loose]
         self._values: dict[Key, list[float]] = {}
-        self._p_values: dict[Key, list[float]] = {}
+        self._kinds: dict[str, dict[Key, list[float]]] = {"": self._values, "p": {}, "%": {}}
         self._scopes: dict[tuple[str, str], set[Key]] = {}
         self._levels_of: dict[Key, set[tuple[str, str]]] = {}
         self._names: dict[str, dict[str, set[str]]] = {}
-        for file, analysis, variable, frame, row, value, chars, context, stat in zip(
+        for file, analysis, variable, frame, row, value, chars, context, stat, form in zip(
             cells["file"], cells["analysis"], cells["variable"], cells["frame"], cells["row"],
-            cells["stat"], cells["stat_chr"], cells["context"], cells["stat_name"], strict=True,
+            cells["stat"], cells["stat_chr"], cells["context"], cells["stat_name"],
+            cells["stat_type"], strict=True,
         ):  # fmt: skip
             key = (file, f"{analysis} {variable}".strip(), frame, int(row))
             if str(stat).startswith("p_"):
-                self._p_values.setdefault(key, []).append(float(value))
+                self._kinds["p"].setdefault(key, []).append(float(value))
+            if form == "number":
+                self._kinds["%"].setdefault(key, []).append(float(value))
             held = self._values.setdefault(key, [])
             held.append(float(value))
             held += map(float, re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", str(chars)))
@@ -247,19 +251,17 @@ class _Statistics:
         same = [e for e in CHAPTERS if e and CHAPTERS[e] == CHAPTERS.get(endpoint)]
         return ("endpoints", *same) if endpoint else ()
 
-    def rows(
-        self, scope: tuple[str, ...], sign: str, text: str, *, only_p: bool = False
-    ) -> set[Key]:
-        """Rows that hold a statistic which prints like this; a p-value where that is asked."""
+    def rows(self, scope: tuple[str, ...], sign: str, text: str, *, kind: str = "") -> set[Key]:
+        """Rows with a statistic that prints like this; of p-values or shares alone if asked."""
         digits = len(text.partition(".")[2])
-        values = self._p_values if only_p else self._values
+        values = self._kinds[kind]
         if sign:
             limit = float(text)
             return {
                 key for key in self._keys(scope)
                 if any(v < limit if sign == "<" else v > limit for v in values.get(key, ()))
             }  # fmt: skip
-        return self._index(scope, digits, only_p).get(text, set())
+        return self._index(scope, digits, kind).get(text, set())
 
     def _keys(self, scope: tuple[str, ...]) -> set[Key]:
         if not scope:
@@ -268,10 +270,10 @@ class _Statistics:
             return set().union(*(self._scopes.get((name, ""), set()) for name in scope[1:]))
         return self._scopes.get((scope[0], scope[1]), set())
 
-    def _build(self, scope: tuple[str, ...], digits: int, only_p: bool) -> Mapping[str, set[Key]]:
+    def _build(self, scope: tuple[str, ...], digits: int, kind: str) -> Mapping[str, set[Key]]:
         index: dict[str, set[Key]] = {}
         for key in self._keys(scope):
-            for value in (self._p_values if only_p else self._values).get(key, ()):
+            for value in self._kinds[kind].get(key, ()):
                 for scale in (1.0, 100.0):
                     shown = f"{scale * value:.{digits}f}"
                     if value == value and float(shown) == 0:
