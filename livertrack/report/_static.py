@@ -77,6 +77,5 @@ def block(table: Table) -> str:
     return (
         f'<div class="table-block"><div class="table-scroll" tabindex="0" role="region" '
         f'aria-label="{escape(table.title, quote=True)}">\n{table.html(caption=True)}\n</div>'
-        "</div>"
-        + (f'<div class="notes">{notes}</div>' if notes else "")
+        "</div>" + (f'<div class="notes">{notes}</div>' if notes else "")
     )
