@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from livertrack._views import frame_of, order_of
 from livertrack.figures._palette import SOFT, arm_style
@@ -62,10 +64,13 @@ def _calibration(ax: Axes, result: Any) -> None:
         return
     last = float(bins["horizon"].astype(float).max())
     bins = bins[bins["horizon"].astype(float) == last]
-    ax.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
+    top = _top(bins[["predicted", "observed", "conf_high"]].to_numpy(float))
+    ax.plot([0, top], [0, top], color=SOFT, linewidth=0.8)
     observed_by_predicted(ax, bins, by="model")
+    edge = 0.02 * top
     ax.set(
-        xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=f"Calibration at {last:g}",
+        xlim=(-edge, top + edge), ylim=(-edge, top + edge), aspect="equal",
+        title=f"Calibration at {last:g}",
         xlabel="Mean risk, out of fold", ylabel="Share with an event (Kaplan-Meier)",
     )  # fmt: skip
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=3)
@@ -80,14 +85,23 @@ def _groups(ax: Axes, result: Any, model: str | None) -> None:
     chosen = names[0] if model is None else model
     curves = curves[curves["model"].astype(str) == chosen]
     for place, group in enumerate(sorted({str(g) for g in curves["group"]})):
-        rows = curves[curves["group"].astype(str) == group].sort_values("time")
+        rows = curves[curves["group"].astype(str) == group]
+        # a result read back holds its times as text
+        rows = rows.assign(time=rows["time"].astype(float)).sort_values("time")
         style = arm_style(place + 1)
         ax.step(
-            [0.0, *rows["time"].astype(float)], [0.0, *(1 - rows["estimate"].astype(float))],
+            [0.0, *rows["time"]], [0.0, *(1 - rows["estimate"].astype(float))],
             where="post", color=style.colour, linestyle=style.line, label=f"risk {group}",
         )  # fmt: skip
+    top = _top(1 - curves["estimate"].to_numpy(float))
     ax.set(
-        ylim=(-0.02, 1.02), xlabel="Time", ylabel="Share with an event",
+        ylim=(-0.02 * top, 1.02 * top), xlabel="Time", ylabel="Share with an event",
         title=f"Risk groups, {chosen}",
     )  # fmt: skip
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=3)
+
+
+def _top(values: NDArray[np.float64]) -> float:
+    """Upper end of an axis of probabilities: the next tenth above them all."""
+    known = values[np.isfinite(values)]
+    return min(1.0, float(np.ceil(10 * known.max(initial=0.0) + 1e-9) / 10)) if len(known) else 1.0

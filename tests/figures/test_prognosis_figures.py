@@ -36,6 +36,19 @@ def test_risk_groups_and_calibration_are_drawn(data, stored):
     plt.close("all")
 
 
+def test_courses_of_a_stored_result_run_forward_in_time(data):
+    months = data.assign(AVAL=data["AVAL"] * 30)  # as text, 100 comes before 20
+    result = lt.prognosis(
+        months, models={"one": lt.RidgeCox(["A"])}, horizons=[60, 90], n_folds=3, n_boot=0, seed=1
+    )
+    axes = lt.figures.plot_result(ard_result(result.to_ard(analysis="p")))
+    for line in axes[1].get_lines():
+        assert (np.diff(line.get_xdata()) >= 0).all()
+        assert (np.diff(line.get_ydata()) >= 0).all()
+        assert line.get_ydata().max() <= axes[1].get_ylim()[1]
+    plt.close("all")
+
+
 def test_cross_validated_models_have_curves_by_subject(data):
     twice = pd.concat([data, data.assign(A=data["A"] + 0.1)], ignore_index=True)
     model = {"logistic": lt.Tabular(LogisticRegression(), ["A", "B"])}
