@@ -4,8 +4,8 @@
 
 Five folds of subjects, four slabs of three slices per subject. ``what`` in cirrhosis.csv:
 ``metric`` (out of fold), ``difference`` (paired, first model minus second), ``shuffled`` (the
-fused network on stages that 120 of the subjects exchanged), ``published``. Seconds are those of the
-CPU.
+fused network on stages that 100 of the subjects exchanged), ``published``. Seconds: of the
+processor.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=TASK.n_published)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--networks", nargs="+", default=["fused", "T1W", "T2W"])
-    parser.add_argument("--shuffled", type=int, default=120, help="subjects of the null")
+    parser.add_argument("--shuffled", type=int, default=100, help="subjects of the null")
     out = Path(__file__).with_name("cirrhosis.csv")
     parser.add_argument("--out", type=Path, default=out)
     options = parser.parse_args()
