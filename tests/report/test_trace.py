@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from livertrack.cli import main
 from livertrack.report import trace_report
 
 
@@ -67,3 +68,20 @@ def test_an_altered_sentence_is_caught(copied: Path) -> None:
     page.write_text(changed, encoding="utf-8")
     lost = trace_report(copied).query("not found")
     assert lost["printed"].str.contains("481.7", regex=False).any()
+
+
+def test_the_command_counts_what_it_traced_and_fails_on_the_rest(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "trace", str(copied)]) == 0
+    assert re.fullmatch(r"(\d+) of \1 numbers traced to the results\n", capsys.readouterr().out)
+    page = copied / "report.html"
+    text = page.read_text(encoding="utf-8")
+    changed = re.sub(r"(right;\">)\d+ \(", r"\g<1>4321 (", text, count=1)
+    page.write_text(changed, encoding="utf-8")
+    assert main(["report", "trace", str(copied)]) == 1
+    assert "4321 in: " in capsys.readouterr().out
+
+
+def test_a_parameter_without_a_value_is_a_usage_error(copied: Path) -> None:
+    assert main(["report", "render", str(copied), "-P", "profile"]) == 2
