@@ -57,7 +57,8 @@ _NAMES: Mapping[str, str] = {
     "responders": "risk_difference", "shifts": "shift_table", "raters": "weighted_kappa",
     "events": "kaplan_meier", "event-comparisons": "log_rank",
     "event-kinds": "cumulative_incidence", "agreement": "bland_altman", "icc": "icc",
-    "family": "multiplicity", "importance": "permutation_importance", "power": "power", "estimands": "plan", "analyses": "plan",
+    "family": "multiplicity", "importance": "permutation_importance", "power": "power",
+    "estimands": "plan", "analyses": "plan",
     "provenance": "plan",
 }  # fmt: skip
 
