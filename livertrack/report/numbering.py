@@ -29,7 +29,7 @@ _EFFICACY = (
     ("adjust_pvalues", "graphical_test", "closed_test", "gatekeeping", "multiplicity"),
     ("group_sequential",), ("power",), ("cross_validate",), ("permutation_importance",),
     ("prognosis",), ("prediction_interval",), ("confounder_audit",), ("evaluate_task",),
-    ("elastography_quality",), ("abstention",),
+    ("elastography_quality",), ("abstention",), ("stiffness_checks",),
 )  # fmt: skip
 #: endpoint -> its chapter
 CHAPTERS: Mapping[str, str] = {
