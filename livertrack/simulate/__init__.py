@@ -11,6 +11,7 @@ from livertrack.simulate.lesions import PlantedLesions, simulate_lesions
 from livertrack.simulate.physics import Protocol
 from livertrack.simulate.scan import SEQUENCES, SimulatedScan, simulate_scan
 from livertrack.simulate.scanner import ScanSettings
+from livertrack.simulate.staging import StagingCohort, simulate_cirrhosis, simulate_stiffness
 from livertrack.simulate.subject import SimulatedSubject, simulate_subject
 from livertrack.simulate.trial import SimulatedTrial, simulate_trial
 from livertrack.simulate.truth import Truth, load_truth
@@ -25,14 +26,17 @@ __all__ = [
     "SimulatedScan",
     "SimulatedSubject",
     "SimulatedTrial",
+    "StagingCohort",
     "TextureImage",
     "Truth",
     "load_truth",
     "simulate_baseline",
+    "simulate_cirrhosis",
     "simulate_elastogram",
     "simulate_elastograms",
     "simulate_lesions",
     "simulate_scan",
+    "simulate_stiffness",
     "simulate_subject",
     "simulate_textures",
     "simulate_trial",
