@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
@@ -58,7 +59,13 @@ class Comparison:
         }  # fmt: skip
 
 
-def compare(first: Path, second: Path, tolerance: float = TOLERANCE) -> Comparison:
+def compare(
+    first: Path,
+    second: Path,
+    tolerance: float = TOLERANCE,
+    *,
+    recorded: Iterable[str] | None = None,
+) -> Comparison:
     """Compare the outputs of two runs, file by file.
 
     Parameters
@@ -67,9 +74,13 @@ def compare(first: Path, second: Path, tolerance: float = TOLERANCE) -> Comparis
         Run folders.
     tolerance : float
         Relative difference up to which numbers are equal.
+    recorded : iterable of str, optional
+        Files of the first run that count: what was rendered into its folder later is no part of
+        it. Default: all.
     """
     found = Comparison()
-    for name in sorted(_files(first) | _files(second)):
+    mine = _files(first) if recorded is None else _files(first) & set(recorded)
+    for name in sorted(mine | _files(second)):
         one, two = first / name, second / name
         if not (one.is_file() and two.is_file()):
             found.differences.append(

@@ -101,7 +101,7 @@ def rerun(
                 start = time.monotonic()
                 repeat_here(path, folder, again)
             report["seconds"] = round(time.monotonic() - start, 1)
-            found = compare(out, again, tolerance)
+            found = compare(out, again, tolerance, recorded=recorded["outputs"])
             now = read_manifest(again)["versions"]
         else:
             now = versions()

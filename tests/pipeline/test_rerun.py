@@ -137,6 +137,8 @@ def test_a_rerun_leaves_a_report_and_a_page_and_a_line_in_the_log(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = copied / "out"
+    (out / "blinded").mkdir()
+    (out / "blinded" / "report.html").write_text("rendered later, no part of the run")
     assert main(["rerun", str(out / "manifest.json")]) == 0
     assert "the rerun agrees" in capsys.readouterr().out
     report = json.loads((out / "rerun-report.json").read_text())
