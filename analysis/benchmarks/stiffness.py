@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python analysis/benchmarks/stiffness.py
 
-The published study had 3376 subjects (1224 later ones, 365 elsewhere); by default 260 are
-simulated here, the last 30 % of them later, and 120 elsewhere: what fits a few minutes.
+The published study had 3376 subjects (1224 later ones, 365 elsewhere); by default 160 are
+simulated here, the last 30 % of them later, and 80 elsewhere: what fits a few minutes.
 ``what`` in stiffness.csv: ``metric`` (out of fold), ``difference`` (paired, first model minus
 second), ``auroc`` (at ``threshold``), ``coverage`` (of 90 % prediction intervals), ``audit``
 (of errors, kPa), ``shuffled`` (stiffness exchanged between subjects, five folds), ``cost`` (CPU
@@ -35,8 +35,8 @@ def cpu() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=260)
-    parser.add_argument("--n-external", type=int, default=120)
+    parser.add_argument("--n", type=int, default=160)
+    parser.add_argument("--n-external", type=int, default=80)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folds", type=int, default=TASK.n_folds)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("stiffness.csv"))
