@@ -32,7 +32,7 @@ def test_every_number_of_a_report_is_in_the_results(family: Path, page: str) -> 
     [
         ("model-alt-w48", r"(?<=right;\">)−?\d+\.\d \(", "77.7 ("),
         ("signatures", r"(?<=right;\">)\d+\.\d \(", "98.7 ("),
-        ("disposition", r"\(\d+ %\)", "(3 %)"),
+        ("disposition", r"\(\d+\s%\)", "(3 %)"),
     ],
 )
 def test_an_altered_cell_is_caught(copied: Path, table: str, pattern: str, altered: str) -> None:
