@@ -119,7 +119,8 @@ def fit_network(
 
     Notes
     -----
-    Bit-identical for any number of workers and callers' threads. A last batch of a single case is
+    Bit-identical for any number of workers and callers' threads, unless other code draws from
+    torch's own generator in another thread meanwhile. A last batch of a single case is
     joined to the one before it: batch normalisation needs two.
     Source: Kingma and Ba (2015); Loshchilov and Hutter (2019); cumulative logits by Niu et al.
     (2016). Checked against: tests/imaging/learning/test_training.py.

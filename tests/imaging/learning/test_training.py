@@ -72,15 +72,16 @@ def test_any_threads_of_the_caller_and_fits_side_by_side_give_the_same_weights()
     target = (known > 1.5).astype(float)
     settings = Training(epochs=2, batch=16, augment=Jitter(noise=0.1))
 
-    def prediction(threads):
-        torch.set_num_threads(threads)
-        torch.rand(threads)  # the state of torch's own generator must not matter
+    def prediction():
         return fitted(target, "binary", settings=settings).predict(textures()[0])
 
-    before = torch.get_num_threads()
-    alone = [prediction(1), prediction(2)]
+    before, alone = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        torch.rand(threads)  # the state of torch's own generator must not matter
+        alone.append(prediction())
     torch.set_num_threads(before)
-    threads = Parallel(n_jobs=2, backend="threading")(delayed(prediction)(1) for _ in range(2))
+    threads = Parallel(n_jobs=2, backend="threading")(delayed(prediction)() for _ in range(2))
     for other in (alone[1], *threads):
         np.testing.assert_array_equal(alone[0], other)
     torch.set_num_threads(before)
