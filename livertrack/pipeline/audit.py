@@ -67,7 +67,8 @@ def verify(out: str | Path) -> dict[str, Any]:
     if not lines:
         msg = f"no {LOG} in {out}; `livertrack run` writes it"
         raise UsageError(msg)
-    problems, before, last = [], _START, {}
+    problems, before = list[str](), _START
+    last: dict[str, Any] = {}
     for number, text in enumerate(lines, start=1):
         entry = _entry(text)
         if entry is None:
