@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-from livertrack.errors import UsageError
+from livertrack._cli_options import Add, pairs
 
 _TASKS = "mre-quality, cirrhosis or stiffness"
 
 
-def add_task_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+def add_task_commands(add: Add) -> None:
     """Add the commands to a parser; ``add(name, function, text)`` makes a command."""
     sub = add("simulate-task", _simulate_task, "write simulated cases of a prediction task")
     sub.add_argument("task", help=_TASKS)
@@ -47,12 +46,9 @@ def _simulate_task(a: argparse.Namespace) -> int:
 def _train(a: argparse.Namespace) -> int:
     from livertrack.pipeline.tasks import train
 
-    pairs = [pair.split("=", 1) for pair in a.weights]
-    if any(len(pair) != 2 for pair in pairs):
-        msg = f"--weights takes NETWORK=FILE, got {' '.join(a.weights)}"
-        raise UsageError(msg)
     for path in train(
-        a.task, a.data, out=a.out, networks=a.networks, weights=dict(pairs), n_folds=a.folds,
+        a.task, a.data, out=a.out, networks=a.networks,
+        weights=pairs(a.weights, "--weights", "NETWORK=FILE"), n_folds=a.folds,
         evaluate=a.evaluate, seed=a.seed,
     ):  # fmt: skip
         print(path)

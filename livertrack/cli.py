@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import livertrack
+from livertrack._cli_options import pairs, report_options, scheduler_option
+from livertrack._cli_results import add_result_commands
 from livertrack._cli_tasks import add_task_commands
-from livertrack.errors import LivertrackError, UsageError
+from livertrack.errors import LivertrackError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("run", _run, "run the plan of a study")
     sub.add_argument("study", type=Path)
     sub.add_argument("--out", type=Path, required=True)
-    _scheduler_option(sub)
-    _report_options(sub)
+    scheduler_option(sub)
+    report_options(sub)
     sub.add_argument("--json", action="store_true")
 
     group = add("vocabulary", None, "fit or show a tissue vocabulary")
@@ -91,32 +93,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--n-types", type=int, default=6)
     sub.add_argument("--seed", type=int, default=1)
     sub.add_argument("--out", type=Path, required=True)
-    _scheduler_option(sub)
+    scheduler_option(sub)
 
     add_task_commands(add)
 
-    group = add("report", None, "render the report of a run, or start a report of one's own")
-    verbs = group.add_subparsers(metavar="VERB", required=True)
-    sub = add("render", _report_render, "render a report of a finished run", verbs)
-    sub.add_argument("run", type=Path)
-    sub.add_argument("--report", metavar="NAME",
-                     help="of the package, `all` of them, or a .qmd of your own")  # fmt: skip
-    sub.add_argument("-P", "--parameter", action="append", default=[], metavar="NAME=VALUE",
-                     help="a parameter of the report, e.g. profile=blinded")  # fmt: skip
-    _report_options(sub)
-    sub = add("trace", _report_trace, "find the statistic behind every printed number", verbs)
-    sub.add_argument("run", type=Path)
-    sub.add_argument("--page", default="report.html", help="a rendered page of the run")
-    sub.add_argument("--json", action="store_true")
-    sub = add("init", _report_init, "copy the report sources for plain `quarto render`", verbs)
-    sub.add_argument("folder", type=Path)
-
-    sub = add("export", _export, "write the datasets of a run for a submission, with define.xml")
-    sub.add_argument("run", type=Path)
-    sub.add_argument("--to", type=Path, required=True, help="folder to write")
-    sub.add_argument("--study", type=Path, help="where the study is now, if it moved")
-    sub.add_argument("--format", nargs="+", choices=["xpt", "json"], default=["xpt", "json"])
-    sub.add_argument("--drop", nargs="+", default=[], help="columns to leave out")
+    add_result_commands(add)
 
     sub = add("replicate", _replicate, "test on a second cohort what the run of a first one found")
     sub.add_argument("study", type=Path, help="study folder of the second cohort")
@@ -128,58 +109,18 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--format", nargs="*", choices=["html", "pdf", "docx"], default=["html"])
     sub.add_argument("--json", action="store_true")
 
-    sub = add("rerun", _rerun, "run again from a manifest, compare, and report what differs")
-    sub.add_argument("manifest", type=Path)
-    sub.add_argument("--study", type=Path, help="where the study is now, if it moved")
-    sub.add_argument(
-        "--new-environment",
-        nargs="?",
-        const="",
-        metavar="DIR",
-        help="in a new virtual environment of the run's own lock and code",
-    )
-    sub.add_argument(
-        "--report",
-        type=Path,
-        metavar="FOLDER",
-        help="where rerun-report.json and .html go; default: the run folder",
-    )
-    sub.add_argument("--json", action="store_true")
-
-    sub = add("diff", _diff, "list the statistics that differ between two runs")
-    sub.add_argument("first", type=Path)
-    sub.add_argument("second", type=Path)
-    sub.add_argument("--tolerance", type=float, default=1e-9, help="relative; default 1e-9")
-    sub.add_argument("--json", action="store_true")
-
-    group = add("audit", None, "the log of a run folder")
-    verbs = group.add_subparsers(metavar="VERB", required=True)
-    sub = add("verify", _audit_verify, "find edited, removed or moved lines of the log", verbs)
-    sub.add_argument("run", type=Path)
-    sub.add_argument("--json", action="store_true")
-
     sub = add("validate", _validate, "reproduce the package's reference numbers")
     sub.add_argument("--out", type=Path, help="folder for the qualification report")
     sub.add_argument("--simulate", action="store_true", help="repeat the simulations (minutes)")
     sub.add_argument("--quick", action="store_true", help="of each only the first trials")
-    _report_options(sub)
+    report_options(sub)
     sub.add_argument("--json", action="store_true")
 
     sub = add("demo", _demo, "simulate a small trial, run its plan, render its report")
     sub.add_argument("--out", type=Path, default=Path("demo"))
     sub.add_argument("--seed", type=int, default=20261121)
-    _report_options(sub)
+    report_options(sub)
     return parser
-
-
-def _scheduler_option(parser: argparse.ArgumentParser) -> None:
-    text = "Dask scheduler whose workers do the scans, e.g. tcp://host:8786"
-    parser.add_argument("--scheduler", metavar="ADDRESS", help=text)
-
-
-def _report_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--format", nargs="*", choices=["html", "pdf", "docx"], default=["html"])
-    sub.add_argument("--renderer", choices=["auto", "embedded", "quarto"], default="auto")
 
 
 def _simulate(a: argparse.Namespace) -> int:
@@ -262,55 +203,11 @@ def _signatures(a: argparse.Namespace) -> int:
     return 0
 
 
-def _report_render(a: argparse.Namespace) -> int:
-    wrong = [pair for pair in a.parameter if "=" not in pair]
-    if wrong:
-        msg = f"-P takes NAME=VALUE, got {' '.join(wrong)}"
-        raise UsageError(msg)
-    given = dict(pair.split("=", 1) for pair in a.parameter)
-    names = livertrack.report.reports_for(a.run, given) if a.report == "all" else [a.report]
-    for name in names:
-        for path in livertrack.report.render_report(
-            a.run, name, formats=tuple(a.format), renderer=a.renderer, params=given
-        ):
-            print(path)
-    return 0
-
-
-def _report_trace(a: argparse.Namespace) -> int:
-    found = livertrack.report.trace_report(a.run, a.page)
-    lost = found[~found["found"]]
-    if a.json:
-        print(lost.to_json(orient="records", indent=2))
-    else:
-        for place, printed, text in zip(lost["place"], lost["printed"], lost["text"], strict=True):
-            print(f"{place}: {printed} in: {text}")
-        print(f"{len(found) - len(lost)} of {len(found)} numbers traced to the results")
-    return 1 if len(lost) else 0
-
-
-def _report_init(a: argparse.Namespace) -> int:
-    for path in livertrack.report.init_report(a.folder):
-        print(path)
-    return 0
-
-
-def _export(a: argparse.Namespace) -> int:
-    from livertrack.pipeline.export import export_run
-
-    for path in export_run(a.run, to=a.to, study=a.study, formats=a.format, drop=a.drop):
-        print(path)
-    return 0
-
-
 def _replicate(a: argparse.Namespace) -> int:
-    pairs = [pair.split("=", 1) for pair in a.arm]
-    if any(len(pair) != 2 for pair in pairs):
-        msg = f"--arm takes FIRST=SECOND, got {' '.join(a.arm)}"
-        raise UsageError(msg)
+    arms = pairs(a.arm, "--arm", "FIRST=SECOND")
     found = livertrack.replicate(
         a.study, frozen=a.frozen, out=a.out, choose="top" if a.top else "significant",
-        top=a.top or 5, arms=dict(pairs), formats=a.format, progress=not a.json,
+        top=a.top or 5, arms=arms, formats=a.format, progress=not a.json,
     )  # fmt: skip
     if a.json:
         print(json.dumps({name: json.loads(result.table.to_json(orient="records"))
@@ -320,70 +217,6 @@ def _replicate(a: argparse.Namespace) -> int:
             print(f"{name}: {result.text}")
         print(a.out / "manifest.json")
     return 0
-
-
-def _rerun(a: argparse.Namespace) -> int:
-    from livertrack.pipeline.rerun import rerun, write_rerun_report
-
-    report = rerun(
-        a.manifest, study=a.study, new_environment=a.new_environment is not None,
-        environment=a.new_environment or None,
-    )  # fmt: skip
-    beside = a.manifest if a.manifest.is_dir() else a.manifest.parent
-    pages = write_rerun_report(report, a.report or beside)
-    if a.json:
-        print(pages[0].read_text(encoding="utf-8"), end="")
-        return 0 if report["same"] else 1
-    for kind, what in (
-        ("input", report["inputs"]), ("output", report["outputs"]),
-        ("difference", report["differences"]), ("version", report["versions"]),
-        ("environment", (report["environment"] or {}).get("differences", ())),
-        ("note", report["notes"]),
-    ):  # fmt: skip
-        for line in what:
-            print(f"{kind}: {line}")
-    counts = ", ".join(f"{n} {what}" for what, n in report["compared"].items())
-    if report["same"]:
-        print(f"the rerun agrees: {counts} compared")
-    else:
-        print(
-            "not rerun: the inputs changed"
-            if report["inputs"]
-            else f"the rerun differs ({counts})"
-        )
-    print(pages[1])
-    return 0 if report["same"] else 1
-
-
-def _diff(a: argparse.Namespace) -> int:
-    from livertrack.pipeline.difference import differences, facts_that_differ
-
-    facts = facts_that_differ(a.first, a.second)
-    found = differences(a.first, a.second, tolerance=a.tolerance)
-    if a.json:
-        rows = json.loads(found.to_json(orient="records"))
-        print(json.dumps({"facts": facts, "statistics": rows}, indent=2))
-    else:
-        for line in facts:
-            print(line)
-        if len(found):
-            print(found.to_string(index=False, na_rep=""))
-        print(f"{len(found)} statistic(s) differ")
-    return 1 if len(found) else 0
-
-
-def _audit_verify(a: argparse.Namespace) -> int:
-    from livertrack.pipeline.audit import verify
-
-    report = verify(a.run)
-    if a.json:
-        print(json.dumps(report, indent=2))
-    else:
-        for problem in report["problems"]:
-            print(problem)
-        state = "intact" if report["intact"] else "broken"
-        print(f"{report['events']} line(s), {state}; last hash {report['head']}")
-    return 0 if report["intact"] else 1
 
 
 def _validate(a: argparse.Namespace) -> int:
