@@ -13,7 +13,7 @@ from livertrack._views import frame_of, order_of, rows_of
 from livertrack.tables._format import confidence, integer, interval, number, p_value
 from livertrack.tables._table import Row, Table, grouped
 from livertrack.tables.comparisons import sentence
-from livertrack.tables.prediction import metric_name
+from livertrack.tables.prediction import compared_table, metric_name
 
 _TABLE = (
     "model", "level", "metric", "estimate", "conf_low", "conf_high", "p_value", "chance", "n",
@@ -136,27 +136,16 @@ def model_comparison_table(
 ) -> Table:
     """Differences between models on the same folds; with ``first`` only its models' pairs."""
     pairs = _of_level(frame_of(result, "comparison", _PAIRS), level)
-    groups: dict[str, list[Row]] = {}
-    for row in oriented(rows_of(pairs), first):
-        cells = (
-            number(row["estimate_1"]), number(row["estimate_2"]),
-            interval(row["difference"], row["conf_low"], row["conf_high"]),
-            p_value(row["p_value"]),
-        )  # fmt: skip
-        name = f"{row['model_1']} v {row['model_2']}"
-        groups.setdefault(name, []).append(Row(metric_name(str(row["metric"])), cells))
-    conf = confidence(result.settings.get("conf_level", 0.95))
-    return Table(
+    rows = [
+        (f"{row['model_1']} v {row['model_2']}", metric_name(str(row["metric"])), row)
+        for row in oriented(rows_of(pairs), first)
+    ]
+    return compared_table(
+        rows, of="model", conf_level=result.settings.get("conf_level", 0.95),
         title="Models compared on the same folds" + ("" if level == "subject" else ", by row"),
-        stub="Models and metric",
-        headers=("First", "Second", f"Difference ({conf} CI)", "p"),
-        rows=grouped(list(groups.items())),
-        footnotes=(
-            "First minus second; for errors (Brier score, absolute error) less is better. Paired "
-            "bootstrap over subjects; AUC also by the paired DeLong test.",
-        ),
-        empty="There is one model.",
-    )
+        footnote="First minus second; for errors (Brier score, absolute error) less is better. "
+        "Paired bootstrap over subjects; AUC also by the paired DeLong test.",
+    )  # fmt: skip
 
 
 def oriented(pairs: Sequence[dict[str, Any]], first: Sequence[str] | None) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from livertrack._views import frame_of, order_of, rows_of
@@ -76,26 +76,46 @@ def prediction_table(result: Any, *, outcome: str = "the outcome") -> Table:
 
 def prediction_comparison_table(result: Any) -> Table:
     """Differences between feature sets on the same subjects, from `biopsy_prediction`."""
-    pairs: dict[str, list[Row]] = {}
-    for row in rows_of(frame_of(result, "comparison", _PAIRS)):
-        name = f"{set_name(str(row['feature_set_1']))} v {set_name(str(row['feature_set_2']))}"
+    return compared_table(
+        (
+            (
+                f"{set_name(str(row['feature_set_1']))} v {set_name(str(row['feature_set_2']))}",
+                metric_name(str(row["metric"])),
+                row,
+            )
+            for row in rows_of(frame_of(result, "comparison", _PAIRS))
+        ),
+        title="Feature sets compared on the same subjects", of="feature set",
+        conf_level=result.settings.get("conf_level", 0.95),
+        footnote="First minus second; for errors (Brier score) less is better. Bootstrap over "
+        "subjects; AUC also by the paired DeLong test.",
+    )  # fmt: skip
+
+
+def compared_table(
+    pairs: Iterable[tuple[str, str, Mapping[str, Any]]], *, title: str, of: str,
+    conf_level: float, footnote: str,
+) -> Table:  # fmt: skip
+    """Differences of metrics between two of the same kind, a block per pair.
+
+    ``pairs``: name of the pair, name of the metric, and the row with ``estimate_1, estimate_2,
+    difference, conf_low, conf_high, p_value``; ``of``: what is compared, in the singular.
+    """
+    groups: dict[str, list[Row]] = {}
+    for pair, metric, row in pairs:
         cells = (
             number(row["estimate_1"]), number(row["estimate_2"]),
             interval(row["difference"], row["conf_low"], row["conf_high"]),
             p_value(row["p_value"]),
         )  # fmt: skip
-        pairs.setdefault(name, []).append(Row(metric_name(str(row["metric"])), cells))
-    level = confidence(result.settings.get("conf_level", 0.95))
+        groups.setdefault(pair, []).append(Row(metric, cells))
     return Table(
-        title="Feature sets compared on the same subjects",
-        stub="Feature sets and metric",
-        headers=("First", "Second", f"Difference ({level} CI)", "p"),
-        rows=grouped(list(pairs.items())),
-        footnotes=(
-            "First minus second; for errors (Brier score) less is better. Bootstrap over "
-            "subjects; AUC also by the paired DeLong test.",
-        ),
-        empty="There is one feature set.",
+        title=title,
+        stub=f"{of.capitalize()}s and metric",
+        headers=("First", "Second", f"Difference ({confidence(conf_level)} CI)", "p"),
+        rows=grouped(list(groups.items())),
+        footnotes=(footnote,),
+        empty=f"There is one {of}.",
     )
 
 

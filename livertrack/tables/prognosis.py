@@ -10,7 +10,7 @@ from livertrack._views import frame_of, order_of, rows_of
 from livertrack.tables._format import confidence, integer, interval, number, p_value, percent
 from livertrack.tables._table import Row, Table, grouped
 from livertrack.tables.comparisons import sentence
-from livertrack.tables.prediction import metric_name
+from livertrack.tables.prediction import compared_table, metric_name
 
 _TABLE = (
     "model", "metric", "horizon", "estimate", "conf_low", "conf_high", "p_value", "chance", "n",
@@ -66,26 +66,16 @@ def prognosis_table(result: Any, *, outcome: str = "the event", unit: str = "") 
 
 def prognosis_comparison_table(result: Any) -> Table:
     """Differences between models of an event on the same folds."""
-    groups: dict[str, list[Row]] = {}
+    rows = []
     for row in rows_of(frame_of(result, "comparison", _PAIRS)):
-        name = f"{row['model_1']} v {row['model_2']}"
         at = _time(row["horizon"])
         metric = metric_name(str(row["metric"])) + (f" at {at}" if at else "")
-        cells = (
-            number(row["estimate_1"]), number(row["estimate_2"]),
-            interval(row["difference"], row["conf_low"], row["conf_high"]),
-            p_value(row["p_value"]),
-        )  # fmt: skip
-        groups.setdefault(name, []).append(Row(metric, cells))
-    conf = confidence(result.settings.get("conf_level", 0.95))
-    return Table(
-        title="Prognostic models compared on the same folds",
-        stub="Models and metric",
-        headers=("First", "Second", f"Difference ({conf} CI)", "p"),
-        rows=grouped(list(groups.items())),
-        footnotes=("First minus second; for Brier scores less is better.",),
-        empty="There is one model.",
-    )
+        rows.append((f"{row['model_1']} v {row['model_2']}", metric, row))
+    return compared_table(
+        rows, title="Prognostic models compared on the same folds", of="model",
+        conf_level=result.settings.get("conf_level", 0.95),
+        footnote="First minus second; for Brier scores less is better.",
+    )  # fmt: skip
 
 
 def risk_group_table(result: Any) -> Table:
