@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import nibabel as nib
@@ -92,13 +93,18 @@ class Prepared:
         array
             (x, y, z, ...) of the same type; zero outside the scan's mask.
         """
-        working = np.zeros(self.mask.shape, np.int32)
-        working[self.mask] = np.arange(1, len(rows) + 1)
-        place = self._back.to_scan(working)
+        place = self._places
         out = np.zeros((*place.shape, *rows.shape[1:]), rows.dtype)
         inside = place > 0
         out[inside] = rows[place[inside] - 1]
         return out
+
+    @cached_property
+    def _places(self) -> NDArray[np.int32]:
+        """Number (from 1) of the voxel of ``mask`` for each voxel of the scan's mask."""
+        working = np.zeros(self.mask.shape, np.int32)
+        working[self.mask] = np.arange(1, int(self.mask.sum()) + 1)
+        return self._back.to_scan(working)
 
 
 @dataclass(frozen=True)
