@@ -7,8 +7,8 @@ scan, whatever the severity: a mean intensity has nothing to find.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,15 @@ from livertrack.simulate._staging_anatomy import (
     draw_body,
 )
 
-__all__ = ["StagingCohort", "Volume", "simulate_cirrhosis", "simulate_stiffness"]
+__all__ = [
+    "SPACING",
+    "Examination",
+    "StagingCohort",
+    "Volume",
+    "simulate_cirrhosis",
+    "simulate_stiffness",
+    "stiffness_examinations",
+]
 
 #: severity from which stage 2 and stage 3 begin, and the error of who reads it
 _STAGES, _READ = (0.36, 0.68), 0.09
@@ -36,6 +44,13 @@ class StagingCohort(NamedTuple):
     frame: pd.DataFrame
     scans: list[dict[str, Volume]]
     spacing: tuple[float, float, float] = SPACING
+
+
+class Examination(NamedTuple):
+    """One examination: its row of the frame, and the volumes of its sequences."""
+
+    row: dict[str, Any]
+    volumes: dict[str, Volume]
 
 
 def simulate_cirrhosis(
@@ -83,60 +98,88 @@ def simulate_cirrhosis(
 
 
 def simulate_stiffness(
-    n: int, *, seed: int, missing: float = 0.08, external: bool = False
+    n: int, *, seed: int, missing: float = 0.08, external: bool = False, repeated: int = 0
 ) -> StagingCohort:
     """Subjects with chronic liver disease: T1W, T2W, DWI, a clinical table, and stiffness.
 
     Parameters
     ----------
     n : int
-        Subjects, one examination each.
+        Subjects.
     seed : int
         Decides everything; a subject does not depend on how many there are.
     missing : float
         Probability that a sequence (never the last one), or a clinical value, is missing.
     external : bool
         Another institution: one site of its own, most scans by vendor C.
+    repeated : int
+        Subjects, the first ones, with a second examination half a year to three years later.
 
     Returns
     -------
     StagingCohort
-        ``frame``: ``USUBJID, SITEID, VENDOR, SCANDT`` (ISO 8601), ``AGE`` (years), ``SEX, BMI``
-        (kg/m2), ``STEATOSIS`` (Y or N: fat fraction of 5 % or more), ``ALT, AST`` (U/L), ``PLAT``
-        (10^9/L), ``KPA``. Labs follow stiffness weakly; fat follows BMI and not stiffness.
+        ``frame``: ``USUBJID``, ``AVISIT`` (where there are second examinations), ``SITEID,
+        VENDOR, SCANDT`` (ISO 8601), ``AGE`` (years), ``SEX, BMI`` (kg/m2), ``STEATOSIS`` (Y or
+        N: fat fraction of 5 % or more), ``ALT, AST`` (U/L), ``PLAT`` (10^9/L), ``KPA``. Labs
+        follow stiffness weakly; fat follows BMI and not stiffness.
     """
+    made = list(
+        stiffness_examinations(n, seed=seed, missing=missing, external=external, repeated=repeated)
+    )
+    frame = pd.DataFrame([examination.row for examination in made])
+    return StagingCohort(frame, [examination.volumes for examination in made])
+
+
+def stiffness_examinations(
+    n: int, *, seed: int, missing: float = 0.08, external: bool = False, repeated: int = 0
+) -> Iterator[Examination]:
+    """Examinations of `simulate_stiffness` one by one, so that thousands need no memory."""
     _require(n, missing)
-    rows, scans = [], []
+    if not 0 <= repeated <= n:
+        msg = f"repeated is a number of subjects, 0 to {n}, got {repeated}"
+        raise UsageError(msg)
     for number in range(1, n + 1):
         rng = generator(seed, "stiffness", "external" if external else "internal", number)
         severity = float(rng.beta(1.0, 1.4))
-        kpa = float(np.clip(1.9 * np.exp(1.45 * severity + rng.normal(0.0, 0.13)), 1.2, 12.0))
         site, chances = ("S9", (0.15, 0.15, 0.7)) if external else _site(rng)
-        vendor = VENDORS[int(rng.choice(len(VENDORS), p=chances))]
         bmi = float(np.clip(rng.normal(30, 6), 16, 52))
         fat = float(np.clip(rng.gamma(1.2, 0.035) * np.exp(0.05 * (bmi - 30)), 0.0, 0.45))
-        day = pd.Timestamp("2018-01-01") + pd.Timedelta(days=int(rng.integers(0, 2000)))
-        values = {
-            "AGE": float(np.round(np.clip(rng.normal(50, 15), 10, 88))),
-            "BMI": round(bmi, 1),
-            "ALT": round(30 * float(np.exp(rng.normal(0.25 * severity, 0.5))), 1),
-            "AST": round(27 * float(np.exp(rng.normal(0.5 * severity, 0.4))), 1),
-            "PLAT": round(250 * float(np.exp(rng.normal(-0.45 * severity, 0.25)))),
-        }
+        age = float(np.round(np.clip(rng.normal(50, 15), 10, 88)))
         sex = "F" if rng.random() < 0.5 else "M"
-        sequences = ["T1W", "T2W", "DWI"]
-        held = [s for s in sequences if rng.random() >= missing] or ["T1W"]
-        gone = [name for name in values if rng.random() < missing]
-        scans.append(
-            _volumes(seed, number + 100_000 * (1 + external), held, severity, bmi, fat, vendor)
-        )
-        rows.append({
-            "USUBJID": f"{'X' if external else 'K'}{number:04d}", "SITEID": site,
-            "VENDOR": vendor.name, "SCANDT": day.strftime("%Y-%m-%d"), **values, "SEX": sex,
-            "STEATOSIS": "Y" if fat >= 0.05 else "N", **dict.fromkeys(gone, np.nan),
-            "KPA": round(kpa, 2),
-        })  # fmt: skip
-    return StagingCohort(pd.DataFrame(rows), scans)
+        day = pd.Timestamp("2018-01-01") + pd.Timedelta(days=int(rng.integers(0, 2000)))
+        for visit in range(1 + (number <= repeated)):
+            if visit:
+                later = int(rng.integers(180, 1100))
+                day = day + pd.Timedelta(days=later)
+                age = age + round(later / 365.25)
+                severity = float(np.clip(severity + rng.normal(0.02, 0.08), 0.0, 1.0))
+            kpa = float(np.clip(1.9 * np.exp(1.45 * severity + rng.normal(0.0, 0.13)), 1.2, 12.0))
+            vendor = VENDORS[int(rng.choice(len(VENDORS), p=chances))]
+            values = {
+                "AGE": age,
+                "BMI": round(bmi, 1),
+                "ALT": round(30 * float(np.exp(rng.normal(0.25 * severity, 0.5))), 1),
+                "AST": round(27 * float(np.exp(rng.normal(0.5 * severity, 0.4))), 1),
+                "PLAT": round(250 * float(np.exp(rng.normal(-0.45 * severity, 0.25)))),
+            }
+            sequences = ["T1W", "T2W", "DWI"]
+            held = [s for s in sequences if rng.random() >= missing] or ["T1W"]
+            gone = [name for name in values if rng.random() < missing]
+            volumes = _volumes(
+                seed, number + 100_000 * (1 + external), held, severity, bmi, fat, vendor,
+                visit=visit,
+            )  # fmt: skip
+            name = f"{'X' if external else 'K'}{number:04d}"
+            shown = {"AVISIT": f"Examination {visit + 1}"} if repeated else {}
+            yield Examination(
+                {
+                    "USUBJID": name, **shown, "SITEID": site, "VENDOR": vendor.name,
+                    "SCANDT": day.strftime("%Y-%m-%d"), **values, "SEX": sex,
+                    "STEATOSIS": "Y" if fat >= 0.05 else "N", **dict.fromkeys(gone, np.nan),
+                    "KPA": round(kpa, 2),
+                },
+                volumes,
+            )  # fmt: skip
 
 
 def _site(rng: np.random.Generator) -> tuple[str, tuple[float, float, float]]:
@@ -148,15 +191,16 @@ def _site(rng: np.random.Generator) -> tuple[str, tuple[float, float, float]]:
 
 def _volumes(
     seed: int, number: int, sequences: Sequence[str], severity: float, bmi: float, fat: float,
-    vendor: Vendor,
+    vendor: Vendor, *, visit: int = 0,
 ) -> dict[str, Volume]:  # fmt: skip
-    """Volumes of a subject; each sequence has a stream of its own."""
+    """Volumes of an examination; each sequence has a stream of its own, the body is the same."""
     rng = generator(seed, "staging", number, "body")
     contrast = 0.15 * float(np.exp(rng.normal(0.0, 0.25)))
     body = draw_body(rng, severity=severity, bmi=bmi)
+    again: tuple[str | int, ...] = ("again", visit) if visit else ()
     return {
         name: acquire_sequence(
-            generator(seed, "staging", number, name), body, name, vendor=vendor,
+            generator(seed, "staging", number, name, *again), body, name, vendor=vendor,
             steatosis=fat, contrast=contrast, bmi=bmi,
         )
         for name in sequences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from livertrack._files import write_text
 from livertrack._seeds import generator
-from livertrack.simulate.staging import StagingCohort
+from livertrack.simulate.staging import SPACING, Examination, StagingCohort
 
 #: says that a folder holds simulated subjects
 MARKER = "SIMULATED.txt"
@@ -49,21 +50,22 @@ def write_cirrmri(cohort: StagingCohort, folder: Path, *, seed: int) -> Path:
     return folder
 
 
-def write_stiffness(cohort: StagingCohort, folder: Path, *, seed: int) -> Path:
-    """Write a cohort of `simulate_stiffness`: ``subjects.csv``, ``images.csv`` and volumes."""
-    rows = []
-    for name, volumes in zip(cohort.frame["USUBJID"], cohort.scans, strict=True):
+def write_stiffness(examinations: Iterable[Examination], folder: Path, *, seed: int) -> Path:
+    """Write ``subjects.csv``, ``images.csv`` and volumes, examination by examination."""
+    rows, index = [], []
+    for row, volumes in examinations:
+        keys = {name: row[name] for name in ("USUBJID", "AVISIT") if name in row}
+        name = "_".join(str(keys[key]).replace(" ", "") for key in keys)
         mask = f"volumes/{name}_mask.nii.gz"
         outlined = next(iter(volumes.values())).mask.astype(np.uint8)
-        _save(folder / mask, outlined, cohort.spacing)
+        _save(folder / mask, outlined, SPACING)
         for sequence, volume in volumes.items():
             image = f"volumes/{name}_{sequence}.nii.gz"
-            _save(folder / image, volume.image, cohort.spacing)
-            rows.append({"USUBJID": name, "SEQUENCE": sequence, "IMAGE": image, "MASK": mask})
-    subjects = cohort.frame.to_csv(index=False, lineterminator="\n")
-    images = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
-    write_text(folder / "subjects.csv", subjects)
-    write_text(folder / "images.csv", images)
+            _save(folder / image, volume.image, SPACING)
+            index.append(keys | {"SEQUENCE": sequence, "IMAGE": image, "MASK": mask})
+        rows.append(row)
+    for file, table in (("subjects.csv", rows), ("images.csv", index)):
+        write_text(folder / file, pd.DataFrame(table).to_csv(index=False, lineterminator="\n"))
     _mark(folder, "stiffness", seed)
     return folder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,7 @@ def read_stiffness(folder: Path | str, *, rules: SlabRules = RULES) -> Cases:
     if odd:
         msg = f"images.csv: SEQUENCE is one of {', '.join(SEQUENCES)}; found {', '.join(odd)}"
         raise DataError(msg)
-    from livertrack.imaging.learning.slice_tokens import slice_tokens
-
-    rows, tokens, present, contents = [], [], [], []
+    made = CaseMaker(rules, simulated=(folder / MARKER).is_file())
     bare = 0
     for row in subjects.to_dict("records"):
         volumes: dict[str, LiverVolume | None] = {}
@@ -93,33 +92,56 @@ def read_stiffness(folder: Path | str, *, rules: SlabRules = RULES) -> Cases:
             if pair is not None:
                 image, mask = (folder / name for name in pair)
                 volumes[sequence] = read_volume(image, mask, what="images.csv")
-        held = {s: v for s, v in volumes.items() if v is not None}
-        if not held:
+        if any(volumes.values()):
+            made.add({str(k): v for k, v in row.items()}, volumes)
+        else:
             bare += 1
-            continue
-        contents += [(s, str(row["USUBJID"]), v.content) for s, v in held.items()]
-        picture, liver, there = stacked(list(volumes.values()), rules)
-        # places become slices of one examination: (sequence, slice, feature)
-        found = slice_tokens(*(a[:, :, rules.depth // 2].swapaxes(0, 1) for a in (picture, liver)))
-        tokens.append(found * there[:, None, None])
-        present.append(there)
-        rows.append({str(k): v for k, v in row.items()} | measured(volumes))
     if bare:
         msg = f"images.csv: {bare} of {len(subjects)} examination(s) of subjects.csv have no image"
         raise DataError(msg)
-    require_distinct(contents, what="images.csv")
-    frame = pd.DataFrame(rows)
-    clinical = _clinical(frame)
-    for place, name in enumerate(CLINICAL):
-        frame[f"Z_{name}"] = clinical[:, place]
-    recorded = ~np.isnan(clinical)
-    return Cases.of(
-        frame,
-        {"tokens": np.stack(tokens), "present": np.stack(present),
-         "clinical": np.nan_to_num(clinical), "recorded": recorded.astype(np.float32)},
-        hashed=("tokens",), spacing=(rules.pixel_mm, rules.pixel_mm),
-        simulated=(folder / MARKER).is_file(),
-    )  # fmt: skip
+    return made.cases()
+
+
+class CaseMaker:
+    """Turns examinations into cases one by one; of their volumes only features are kept."""
+
+    def __init__(self, rules: SlabRules, *, simulated: bool) -> None:
+        self._rules, self._simulated = rules, simulated
+        self._rows: list[dict[str, Any]] = []
+        self._tokens: list[NDArray[np.float32]] = []
+        self._present: list[NDArray[np.float32]] = []
+        self._contents: list[tuple[str, str, str]] = []
+
+    def add(self, row: Mapping[str, Any], volumes: Mapping[str, LiverVolume | None]) -> None:
+        """Add an examination: its row of subjects.csv, and a volume or None by sequence."""
+        from livertrack.imaging.learning.slice_tokens import slice_tokens
+
+        self._contents += [
+            (s, str(row["USUBJID"]), v.content) for s, v in volumes.items() if v is not None
+        ]
+        picture, liver, there = stacked(list(volumes.values()), self._rules)
+        # places become slices of one examination: (sequence, slice, feature)
+        middle = self._rules.depth // 2
+        found = slice_tokens(*(a[:, :, middle].swapaxes(0, 1) for a in (picture, liver)))
+        self._tokens.append(found * there[:, None, None])
+        self._present.append(there)
+        self._rows.append({**row, **measured(volumes)})
+
+    def cases(self) -> Cases:
+        """All of them; `DataError` where two subjects share an image."""
+        require_distinct(self._contents, what="images.csv")
+        frame = pd.DataFrame(self._rows)
+        clinical = _clinical(frame)
+        for place, name in enumerate(CLINICAL):
+            frame[f"Z_{name}"] = clinical[:, place]
+        recorded = ~np.isnan(clinical)
+        return Cases.of(
+            frame,
+            {"tokens": np.stack(self._tokens), "present": np.stack(self._present),
+             "clinical": np.nan_to_num(clinical), "recorded": recorded.astype(np.float32)},
+            hashed=("tokens",), spacing=(self._rules.pixel_mm, self._rules.pixel_mm),
+            simulated=self._simulated,
+        )  # fmt: skip
 
 
 def _clinical(frame: pd.DataFrame) -> NDArray[np.float64]:

@@ -118,6 +118,13 @@ def read_volume(image: Path, mask: Path, *, what: str) -> LiverVolume:
     )
 
 
+def as_read(image: NDArray[Any], mask: Bools, spacing: tuple[float, float, float]) -> LiverVolume:
+    """Volume of a simulator's arrays, x towards left and y towards back, as its file reads."""
+    turned = (np.ascontiguousarray(array[::-1, ::-1]) for array in (image, mask))
+    values, inside = turned
+    return LiverVolume(values.astype(np.float32), inside, spacing)
+
+
 def slabs(volume: LiverVolume, rules: SlabRules) -> tuple[Floats, Floats]:
     """Slabs of a volume and of its mask, each (places, depth, x, y).
 

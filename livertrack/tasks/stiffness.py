@@ -20,14 +20,28 @@ from livertrack.endpoints.cross_validation.learners import Tabular
 from livertrack.endpoints.cross_validation.splits import Kind
 from livertrack.imaging.learning.sequence_dropout import SequenceDropout
 from livertrack.imaging.learning.settings import Shapes, Training
-from livertrack.simulate.staging import simulate_stiffness
+from livertrack.simulate.staging import SPACING, stiffness_examinations
 from livertrack.simulate.staging_files import write_stiffness
-from livertrack.tasks._stiffness_files import CLINICAL, RULES, SEQUENCES, read_stiffness
-from livertrack.tasks._task import ImageTask
+from livertrack.tasks._stiffness_files import (
+    CLINICAL,
+    RULES,
+    SEQUENCES,
+    CaseMaker,
+    read_stiffness,
+)
+from livertrack.tasks._task import Cases, ImageTask
+from livertrack.tasks._volumes import as_read
 from livertrack.tasks.cirrmri import MEASURES
 from livertrack.tasks.stiffness_checks import StiffnessChecks, stiffness_checks
 
-__all__ = ["TASK", "StiffnessChecks", "simulate", "stiffness_checks", "task_for"]
+__all__ = [
+    "TASK",
+    "StiffnessChecks",
+    "simulate",
+    "simulate_cases",
+    "stiffness_checks",
+    "task_for",
+]
 
 _SOURCE = "Ali et al. (2026): 3680 examinations of 3376 patients; 1224 temporal, 365 external"
 _CORRELATION: dict[Kind, tuple[str, float]] = {
@@ -37,10 +51,21 @@ _CORRELATION: dict[Kind, tuple[str, float]] = {
 }
 
 
-def simulate(folder: Path, n: int, seed: int, *, external: bool = False) -> Path:
-    """Write ``n`` simulated examinations in the task's layout."""
-    cohort = simulate_stiffness(n, seed=seed, external=external)
-    return write_stiffness(cohort, Path(folder), seed=seed)
+def simulate(
+    folder: Path, n: int, seed: int, *, external: bool = False, repeated: int = 0
+) -> Path:
+    """Write ``n`` simulated subjects in the task's layout, the first ones with two visits."""
+    made = stiffness_examinations(n, seed=seed, external=external, repeated=repeated)
+    return write_stiffness(made, Path(folder), seed=seed)
+
+
+def simulate_cases(n: int, *, seed: int, external: bool = False, repeated: int = 0) -> Cases:
+    """Cases of `simulate` without files; no volume outlives its turn, whatever ``n``."""
+    maker = CaseMaker(RULES, simulated=True)
+    for row, volumes in stiffness_examinations(n, seed=seed, external=external, repeated=repeated):
+        held = {name: as_read(*volume, SPACING) for name, volume in volumes.items()}
+        maker.add(row, {name: held.get(name) for name in SEQUENCES})
+    return maker.cases()
 
 
 def task_for(split: Kind) -> ImageTask:

@@ -7,7 +7,11 @@ from scipy.stats import spearmanr
 
 from livertrack.errors import UsageError
 from livertrack.simulate._staging_anatomy import draw_body
-from livertrack.simulate.staging import simulate_cirrhosis, simulate_stiffness
+from livertrack.simulate.staging import (
+    simulate_cirrhosis,
+    simulate_stiffness,
+    stiffness_examinations,
+)
 from livertrack.simulate.staging_files import MARKER, write_cirrmri, write_stiffness
 from livertrack.tasks._texture import mean_intensity, texture
 
@@ -80,6 +84,23 @@ def test_another_institution_has_other_subjects_and_a_site_of_its_own():
     assert not np.allclose(here.frame["KPA"], there.frame["KPA"])
 
 
+def test_a_second_examination_is_later_of_the_same_body_and_another_scan():
+    made = simulate_stiffness(2, seed=2, missing=0.0, repeated=1)
+    first, second, other = made.frame.to_dict("records")
+    assert first["USUBJID"] == second["USUBJID"] != other["USUBJID"]
+    assert first["SCANDT"] < second["SCANDT"]
+    assert abs(np.log(first["KPA"] / second["KPA"])) < 0.8
+    one, two, stranger = (scan["T1W"] for scan in made.scans)
+
+    def overlap(a, b):
+        return 2 * (a.mask & b.mask).sum() / (a.mask.sum() + b.mask.sum())
+
+    assert overlap(one, two) > 0.9 > overlap(one, stranger)
+    assert not np.array_equal(one.image, two.image)
+    alone = simulate_stiffness(2, seed=2, missing=0.0)
+    np.testing.assert_array_equal(alone.scans[1]["T1W"].image, stranger.image)
+
+
 def test_files_lie_where_the_published_ones_lie(tmp_path):
     made = simulate_cirrhosis(6, seed=1, missing=0.5)
     write_cirrmri(made, tmp_path, seed=1)
@@ -96,8 +117,10 @@ def test_files_lie_where_the_published_ones_lie(tmp_path):
 
 
 def test_an_index_names_every_volume_of_stiffness(tmp_path):
-    write_stiffness(simulate_stiffness(2, seed=1), tmp_path, seed=1)
+    write_stiffness(stiffness_examinations(2, seed=1, repeated=1), tmp_path, seed=1)
     index = pd.read_csv(tmp_path / "images.csv")
+    assert len(index.drop_duplicates(["USUBJID", "AVISIT"])) == 3
+    assert index["IMAGE"].is_unique
     assert all((tmp_path / name).is_file() for name in [*index["IMAGE"], *index["MASK"]])
 
 

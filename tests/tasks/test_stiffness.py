@@ -18,7 +18,7 @@ from livertrack.imaging.learning.stiffness_network import StiffnessNetwork
 from livertrack.tasks import Cases, find_task
 from livertrack.tasks._stiffness_files import read_stiffness
 from livertrack.tasks._volumes import SlabRules
-from livertrack.tasks.stiffness import simulate, stiffness_checks, task_for
+from livertrack.tasks.stiffness import simulate, simulate_cases, stiffness_checks, task_for
 
 TASK = find_task("stiffness")
 QUICK = replace(TASK, training=replace(TASK.training, epochs=1))
@@ -94,6 +94,16 @@ def test_tables_that_cannot_be_used_are_refused(folder, name, change, message):
     edit(folder, name, change)
     with pytest.raises(DataError, match=message):
         read_stiffness(folder, rules=RULES)
+
+
+def test_cases_without_files_are_those_of_the_folder(tmp_path):
+    streamed = simulate_cases(3, seed=3, repeated=1)
+    read = read_stiffness(simulate(tmp_path, 3, 3, repeated=1))
+    assert list(read.frame["USUBJID"]) == ["K0001", "K0001", "K0002", "K0003"]
+    assert set(read.inputs) == set(streamed.inputs)
+    for name, values in read.inputs.items():
+        np.testing.assert_array_equal(values, streamed.inputs[name])
+    pd.testing.assert_frame_equal(read.frame, streamed.frame, check_dtype=False)
 
 
 def test_a_missing_table_is_named(tmp_path):
@@ -173,6 +183,19 @@ def test_a_coarser_grain_moves_energy_from_the_fine_to_the_coarse_scale():
         return fine - far
 
     assert (ratio(slice_tokens(coarse, masks)) < ratio(slice_tokens(images, masks)) - 0.5).all()
+
+
+def test_noise_shows_around_the_liver_where_its_grain_does_not():
+    images, masks = pictures()
+    outside = masks == 0
+    plain, grainy, noisy = (
+        slice_tokens(images * np.where(outside, a, b).astype(np.float32), masks)
+        for a, b in ((1.0, 1.0), (1.0, 4.0), (4.0, 1.0))
+    )
+    # finest scale: coarser ones reach into the liver of so small a picture
+    fine = slice(7 * FILTERS, 8 * FILTERS)
+    np.testing.assert_allclose(grainy[:, fine], plain[:, fine], atol=0.1)
+    np.testing.assert_allclose((noisy - plain)[:, fine], np.log(4.0), atol=0.1)
 
 
 def test_slices_have_the_same_tokens_alone_and_together():

@@ -19,8 +19,10 @@ Floats = NDArray[np.float32]
 
 #: filters of each scale, and cells of the picture in which mean signals are taken
 FILTERS, CELLS = 8, (5, 4)
-#: features of a slice: three scales in the liver and at its rim, the outline, the cells
-FEATURES = 3 * FILTERS * 2 + FILTERS + CELLS[0] * CELLS[1]
+#: features of a slice: three scales in the liver, at its rim, around it; the outline; the cells
+FEATURES = 3 * FILTERS * 3 + FILTERS + CELLS[0] * CELLS[1]
+#: how far from the liver the surroundings reach, pixels of half the resolution
+_FAR = 8
 _LEAST, _EMPTY = 1e-3, 1e-2
 
 
@@ -36,8 +38,10 @@ def slice_tokens(images: Floats, masks: Floats) -> Floats:
     -------
     array (..., FEATURES)
         Logarithms of mean absolute responses: of 8 cosines at 3, 6 and 12 mm (pixels of 3 mm) in
-        the liver and at its rim, and of the outline; then mean signals of 5 x 4 cells, in which
-        the spleen shows. No response depends on a slow receive field.
+        the liver and at its rim, and of the outline; mean logarithms of responses up to 48 mm
+        around the liver, which tell a scanner's noise and blur from the liver's own grain; mean
+        signals of 5 x 4 cells, in which the spleen shows. No response depends on a slow receive
+        field.
     """
     lead = images.shape[:-2]
     flat = (-1, 1, *images.shape[-2:])
@@ -67,8 +71,26 @@ def _features(image: Tensor, mask: Tensor) -> Tensor:
         _energy(picture, bank, stride, regions).flatten(1) for picture, stride, regions in scales
     ]
     parts.append(_energy(mask, bank, 2, rim).flatten(1))
+    around = _dilated(half, _FAR) - _dilated(half, 2)
+    wide = functional.avg_pool2d(around, 2)
+    parts += [
+        _floor(picture, bank, stride, region)
+        for (picture, stride, _), region in zip(scales, (around, wide, wide), strict=True)
+    ]
     parts.append(functional.adaptive_avg_pool2d(image, CELLS).flatten(1))
     return torch.cat(parts, dim=1)
+
+
+def _dilated(share: Tensor, by: int) -> Tensor:
+    return functional.max_pool2d(share, 2 * by + 1, 1, by)
+
+
+def _floor(picture: Tensor, bank: Tensor, stride: int, region: Tensor) -> Tensor:
+    """Mean logarithms of absolute responses (n, filters): edges between organs count little."""
+    size = functional.conv2d(picture, bank, stride=stride, padding=2).abs().flatten(2)
+    share = region.flatten(2)
+    total = torch.log(size + _LEAST) @ share.transpose(1, 2)
+    return (total / (share.sum(2)[:, None] + _EMPTY)).flatten(1)
 
 
 def _energy(picture: Tensor, bank: Tensor, stride: int, regions: Tensor) -> Tensor:
