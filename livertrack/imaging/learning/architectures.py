@@ -237,7 +237,9 @@ def _normed(before: int, after: int, size: int, stride: int = 1, groups: int = 1
 def _initialise(part: nn.Module) -> None:
     """He's initialisation; heads start small and residual blocks as the identity.
 
-    So that training starts calm (Goyal et al. 2017): short schedules need it.
+    So that training starts calm (Goyal et al. 2017): short schedules need it. Fire modules have
+    no normalisation: as much must come out of a layer as went in, else logits start in the
+    hundreds.
     """
     if isinstance(part, nn.Conv2d):
         nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
@@ -246,6 +248,11 @@ def _initialise(part: nn.Module) -> None:
     elif isinstance(part, nn.Linear):
         nn.init.normal_(part.weight, 0.0, 0.01)
         nn.init.zeros_(part.bias)
+    elif isinstance(part, SqueezeNet):
+        *body, head = (layer for layer in part.modules() if isinstance(layer, nn.Conv2d))
+        for layer in body:
+            nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+        nn.init.normal_(head.weight, 0.0, 0.01)
     elif isinstance(part, (Basic, Bottleneck, InvertedResidual)):
         norms = [m for m in part.modules() if isinstance(m, nn.BatchNorm2d)]
         if isinstance(part, InvertedResidual):

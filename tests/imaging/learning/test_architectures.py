@@ -26,6 +26,14 @@ def test_any_channels_and_outputs_and_small_pictures(name):
         assert network(images=torch.randn(3, 2, 32, 48)).shape == (3, 4)
 
 
+@pytest.mark.parametrize("name", ["squeezenet", "mobilenet_v2", "resnet18"])
+def test_an_untrained_network_is_unsure(name):
+    torch.manual_seed(1)
+    network = build(name, channels=3, outputs=1)
+    with torch.no_grad():
+        assert network(images=torch.rand(16, 3, 32, 32)).abs().max() < 2
+
+
 def test_resnet50_has_the_maps_of_the_paper():
     with torch.device("meta"), torch.no_grad():
         network = build("resnet50", channels=3, outputs=1).eval()
