@@ -48,7 +48,7 @@ def vocabulary_recovery(agreement: pd.DataFrame) -> VocabularyRecovery:
         for row in agreement.to_dict("records")
     ]
     scans = int(agreement["n_scans"].max()) if len(agreement) else 0
-    text = f"Against the known truth of {scans} scans. " + "; ".join(sentences) + "."
+    text = f"Against the known truth of {scans} scans: " + "; ".join(sentences) + "."
     return VocabularyRecovery(
         table=agreement.reset_index(drop=True), text=text,
         settings={"method": "adjusted Rand index against the simulated truth", "n_scans": scans},

@@ -26,10 +26,10 @@ def boundary_plot(result: Any, *, ax: Axes | None = None) -> Axes:
         ax.legend(loc="center right")
     for row in rows_of(table):
         ax.annotate(
-            f"{row['boundary']:.2f}", (100 * row["information"], row["boundary"]), (0, 6),
-            textcoords="offset points", ha="center", fontsize=8.5,
+            f"{row['boundary']:.2f}", (100 * row["information"], row["boundary"]), (4, 5),
+            textcoords="offset points", ha="left", fontsize=8.5,
         )  # fmt: skip
-    ax.set(xlabel="Information (% of that planned)", ylabel="Boundary (z)", xlim=(0, 108))
+    ax.set(xlabel="Information (% of that planned)", ylabel="Boundary (z)", xlim=(0, 112))
     ax.margins(y=0.18)
     ax.grid(axis="y")
     return ax

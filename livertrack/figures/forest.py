@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -140,7 +141,7 @@ def estimates_by(
         ax.vlines(x, low, high, color=style.colour, linewidth=1.2)
     ax.set_xticks(range(len(places)), places)
     ax.set_xlim(-0.5, len(places) - 0.5)
-    ax.set_ylabel(ylabel)
+    ax.set_ylabel("\n".join(wrap(ylabel, 38)))
     ax.grid(axis="y")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(levels))
     return ax

@@ -48,7 +48,7 @@ def incidence_curves(
     rows = 2 if len(at_risk) else 1
     figure, axes = plt.subplots(
         rows, len(causes), figsize=(7.2, 3.1 + (below if rows == 2 else 0)), squeeze=False,
-        sharey="row", height_ratios=[3.1, below][:rows],
+        sharey="row", height_ratios=[3.1, below][:rows], gridspec_kw={"wspace": 0.09},
     )  # fmt: skip
     end = float(table["time"].max())
     for ax, cause in zip(axes[0], causes, strict=True):

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from livertrack._views import (
     arm_of_term,
@@ -95,9 +96,18 @@ def line_forest(
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x")
     if log:
-        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        ax.xaxis.set_minor_formatter(lambda _value, _: "")
+        _label_ratios(ax, low, high)
     return ax
+
+
+def _label_ratios(ax: Axes, low: float, high: float) -> None:
+    """Mark round ratios: every 1, 2 and 5 of a decade, or every power of ten of a wide axis."""
+    steps = (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
+    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
+    marks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    ax.xaxis.set_major_locator(FixedLocator([mark for mark in marks if low <= mark <= high]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def _span(lines: Sequence[Line], null: float | None, *, log: bool) -> tuple[float, float]:

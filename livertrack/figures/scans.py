@@ -60,6 +60,7 @@ def quality_strips(
         ax.set_xlim(-0.6, len(visits) - 0.4)
         ax.set_xticks(range(len(visits)), [_short(visit) for visit in visits])
         ax.yaxis.set_major_locator(MaxNLocator(4))
+        ax.yaxis.set_major_formatter(_written)
         ax.grid(axis="y")
     for ax in axes.flat[len(shown) :]:
         ax.set_axis_off()
@@ -91,7 +92,8 @@ def site_levels(
             ax.hlines(y, row["minimum"], row["maximum"], color=SOFT, linewidth=1)
             ax.plot(row["median"], y, "o", color=INK, markersize=4.5)
         ax.set_title(_short_title(labels.get(measure, measure)), fontsize=8.5)
-        ax.xaxis.set_major_locator(MaxNLocator(3))
+        ax.xaxis.set_major_locator(MaxNLocator(2 if _small(ax) else 3))
+        ax.xaxis.set_major_formatter(_written)
         ax.grid(axis="x")
     for ax in axes[:, 0]:
         ax.set_yticks(range(len(levels)), levels)
@@ -113,8 +115,19 @@ def _limit_lines(ax: Any, limits: Sequence[float], values: pd.Series) -> None:
             ax.text(
                 0.98, 0.97 if above else 0.03, f"limit {limit:g} {'↑' if above else '↓'}",
                 transform=ax.transAxes, ha="right", va="top" if above else "bottom", fontsize=7,
-                color=SOFT,
+                color=SOFT, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )  # fmt: skip
+
+
+def _small(ax: Any) -> bool:
+    """Whether the numbers of the horizontal axis are long."""
+    return bool(max(map(abs, ax.get_xlim())) < 0.01)
+
+
+def _written(value: float, _place: int) -> str:
+    """Write a number of an axis in full, without a power that stands elsewhere."""
+    text = f"{value:.6f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:g}"
+    return (text or "0").replace("-", "\N{MINUS SIGN}")
 
 
 def _beside(values: Array) -> Array:

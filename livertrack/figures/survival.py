@@ -94,8 +94,9 @@ def numbers_at_risk(
     for row in rows_of(at_risk):
         place, count = levels.index(str(row["arm"])), int(row["n_risk"])
         ax.text(float(row["time"]), place, str(count), ha="center", va="center", fontsize=8.5)
-    ax.set_yticks(range(len(levels)), levels if names else [""] * len(levels))
-    ax.tick_params(length=0, pad=14)
+    if names:
+        ax.set_yticks(range(len(levels)), levels)
+    ax.tick_params(length=0, pad=14, labelleft=names)
     ax.set_xticks([])
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)

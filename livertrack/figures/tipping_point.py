@@ -25,6 +25,9 @@ _SIDES = (("arm lower", "#9CC3E0", ""), ("arm higher", "#F2B98F", "//"))
 _MARK = "#A94A00"
 
 
+Floats = np.ndarray[Any, Any]
+
+
 @styled
 def tipping_point_plot(
     result: Any, *, arms: Sequence[str] | None = None, unit: str = ""
@@ -121,9 +124,25 @@ def _two_way(ax: Axes, rows: pd.DataFrame, unit: str, level: str) -> None:
             if (limit > 0).any() and (limit < 0).any():
                 ax.contour(x, y, limit, levels=[0], colors=[INK], linewidths=2.0)
         lines = ax.contour(x, y, estimate, levels=6, colors=[SOFT], linewidths=0.7)
-        ax.clabel(lines, fontsize=7.5, fmt="%.3g")
+        _label_inside(ax, lines, x, y)
     ax.plot(0, 0, marker="P", color=INK, markersize=8, linestyle="none", clip_on=False, zorder=5)
     ax.set_xlabel(f"Added to imputed values of {level}" + (f" ({unit})" if unit else ""))
+
+
+def _label_inside(ax: Axes, lines: Any, x: Floats, y: Floats) -> None:
+    """Write the difference on each line where it is nearest the middle; none at a corner."""
+    low, high = np.array([x[0], y[0]]), np.array([x[-1], y[-1]])
+    places = []
+    for segments in lines.allsegs:
+        parts = [(part - low) / (high - low) for part in segments if len(part)]
+        if parts:
+            points = np.concatenate(parts)
+            best = points[np.abs(points - 0.5).max(axis=1).argmin()]
+            if np.abs(best - 0.5).max() < 0.42:
+                places.append(tuple(low + best * (high - low)))
+    if places:
+        ax.clabel(lines, fontsize=7.5, fmt=lambda v: f"{v:.3g}".replace("-", "\N{MINUS SIGN}"),
+                  manual=places)  # fmt: skip
 
 
 def _legend(figure: Figure, *, two_way: bool, level: str) -> None:

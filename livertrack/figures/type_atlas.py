@@ -182,7 +182,10 @@ def correlation_matrix(
 
 @styled
 def type_tree(result: Any) -> Axes:
-    """Draw which tissue types merge first, as a tree from left (apart) to right (one)."""
+    """Draw how tissue types merge, as a tree from left (apart) to right (one).
+
+    A step to the right is a merging; the number beside it is the distance of the two groups.
+    """
     frame = frame_of(result, "hierarchy", ("n_groups", "merged", "distance"))
     types = frame_of(result, "table", ("parameter",))
     names = order_of([*types["parameter"]])
@@ -193,14 +196,15 @@ def type_tree(result: Any) -> Axes:
     steps = [_groups(str(row["merged"])) for row in rows_of(frame)]
     order = _leaves(steps, names)
     where = {frozenset([name]): (0.0, float(place)) for place, name in enumerate(order)}
-    for groups, row in zip(steps, rows_of(frame), strict=True):
-        ends = [where[group] for group in groups]
-        x = max(float(row["distance"]), *(end[0] for end in ends))
+    for step, (groups, row) in enumerate(zip(steps, rows_of(frame), strict=True), start=1):
+        ends, x = [where[group] for group in groups], float(step)
         for start, y in ends:
             ax.plot([start, x], [y, y], color=INK, linewidth=1.2)
         ax.plot([x, x], [min(y for _, y in ends), max(y for _, y in ends)], color=INK,
                 linewidth=1.2)  # fmt: skip
         where[frozenset().union(*groups)] = (x, float(np.mean([y for _, y in ends])))
+        ax.text(x + 0.06, max(y for _, y in ends) - 0.01, f"{row['distance']:.2f}", fontsize=8,
+                ha="left", va="bottom")  # fmt: skip
     for place, name in enumerate(order):
         colour = type_colour(type_number(name))
         ax.text(
@@ -210,9 +214,10 @@ def type_tree(result: Any) -> Axes:
         )  # fmt: skip
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
-    ax.set_xlim(left=0)
+    ax.set_xlim(0, len(steps) + 0.6)
+    ax.set_xticks(range(1, len(steps) + 1))
     ax.set_ylim(len(order) - 0.4, -0.6)
-    ax.set_xlabel("Distance at which types merge (spreads of a type)")
+    ax.set_xlabel("Step (number at the line: distance of the merged, spreads of a type)")
     ax.grid(axis="x")
     return ax
 

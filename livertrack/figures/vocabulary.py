@@ -71,8 +71,8 @@ def exemplar_patches(
 def _badge(ax: Axes, number: int, share: float | None) -> None:
     colour = type_colour(number)
     ax.text(
-        -0.16, 0.5, f" {number} ", transform=ax.transAxes, ha="right", va="center",
-        color=ink_on(colour), fontweight="bold",
+        -0.22 if share is not None else -0.05, 0.5, f" {number} ", transform=ax.transAxes,
+        ha="right", va="center", color=ink_on(colour), fontweight="bold",
         bbox={"facecolor": colour, "edgecolor": "none", "pad": 2.5},
     )  # fmt: skip
     if share is not None:

@@ -51,7 +51,8 @@ class Page:
 
     def say(self, *sentences: str) -> None:
         """Write a paragraph of plain text; markup in it is shown, not obeyed."""
-        self.md(plain(" ".join(sentence for sentence in sentences if sentence)))
+        said = " ".join(sentence for sentence in sentences if sentence)
+        self.md(plain(self.run.readable(said)))
 
     def bullets(self, items: Iterable[str]) -> None:
         """Write a list of Markdown items."""
@@ -64,9 +65,9 @@ class Page:
 
     def notes(self, *notes: str) -> None:
         """Write footnotes under a table or figure."""
-        kept = [note for note in notes if note]
+        kept = [plain(self.run.readable(note)) for note in notes if note]
         if kept:
-            self.md("::: {.notes}\n" + "\n\n".join(plain(note) for note in kept) + "\n:::")
+            self.md("::: {.notes}\n" + "\n\n".join(kept) + "\n:::")
 
     def table(self, name: str, table: Table) -> None:
         """Show a table as ``@tbl-name``, with its caption and footnotes."""

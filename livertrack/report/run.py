@@ -198,6 +198,16 @@ class Run:
         names = sorted(records["PARAMCD"].unique()) if records is not None else []
         return {name: self.label(name) for name in names}
 
+    def readable(self, text: str) -> str:
+        """Write columns of adsl and tissue types by their names where a text has their codes."""
+        names = self._names_of_codes
+        codes = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+        return re.sub(rf"(?<![\w`])(?:{codes})(?![\w`])", lambda hit: names[hit[0]], text)
+
+    @cached_property
+    def _names_of_codes(self) -> dict[str, str]:
+        return {**self.subject_labels, **(self.type_labels if self.plan else {})}
+
     def labels(self, results: Sequence[StoredResult]) -> dict[str, str]:
         """Name the measures of some results."""
         return {result.variable: self.label(result.variable) for result in results}

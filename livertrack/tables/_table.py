@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -117,9 +118,11 @@ class Table:
                 continue
             kind, space = (' class="indent"', "&#160;&#160;&#160;") if row.indent else ("", "")
             cells = "".join(
-                f"<td{self._align(number)}>{escape(cell)}</td>"
+                f"<td{self._align(number)}>{escape(_together(cell))}</td>"
                 for number, cell in enumerate(row.cells)
             )
+            if len(row.stub) > _LONG:
+                kind = f' class="{"indent " if row.indent else ""}long"'
             lines.append(f'<tr><th scope="row"{kind}>{space}{stub}</th>{cells}</tr>')
         return [*lines, "</tbody>"]
 
@@ -159,6 +162,15 @@ class Table:
     def _repr_html_(self) -> str:
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.footnotes)
         return f"{self.html(caption=True)}<div>{notes}</div>"
+
+
+#: letters of a row header from which it may break
+_LONG = 44
+
+
+def _together(cell: str) -> str:
+    """Keep a word and its number (``Week 12``) on one line."""
+    return cell.replace(" ", "\N{NO-BREAK SPACE}") if re.fullmatch(r"\w{1,8} \d+", cell) else cell
 
 
 _STYLE = (

@@ -56,7 +56,7 @@ def composition_table(
     )
 
 
-def permanova_table(results: Sequence[Any]) -> Table:
+def permanova_table(results: Sequence[Any], *, labels: Mapping[str, str] | None = None) -> Table:
     """Tests of whole compositions, from `permanova` results."""
     columns = ("term", "df", "r_squared", "statistic", "p_value", "n")
     rows: list[Row] = []
@@ -67,7 +67,8 @@ def permanova_table(results: Sequence[Any]) -> Table:
                 integer(row["df"]), percent(row["r_squared"], 1), number(row["statistic"]),
                 p_value(row["p_value"]), integer(row["n"]),
             )  # fmt: skip
-            rows.append(Row(str(row["term"]), cells))
+            term = str(row["term"])
+            rows.append(Row((labels or {}).get(term, term), cells))
         spread = rows_of(frame_of(result, "dispersion", ("arm", "mean_distance", "p_value")))
         if spread:
             listed = ", ".join(f"{r['arm']} {number(r['mean_distance'])}" for r in spread)

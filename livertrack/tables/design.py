@@ -16,7 +16,7 @@ def boundary_table(result: Any) -> Table:
     columns = ("look", "information", "alpha_spent", "boundary", "p_nominal", "power")
     rows = tuple(
         Row(
-            f"Look {integer(row['look'])}",
+            f"Look {row['look']}",
             (
                 percent(row["information"]), number(row["alpha_spent"], 4),
                 number(row["boundary"], 3), p_value(row["p_nominal"]), percent(row["power"], 1),

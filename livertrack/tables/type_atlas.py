@@ -78,7 +78,8 @@ def hierarchy_table(result: Any, *, labels: Labels | None = None) -> Table:
         rows=rows,
         text_columns=(0,),
         footnotes=(
-            "Types that merge early differ least. Distance in units of the spread of a type.",
+            "Ward's criterion: what is near and what is small merges early. Distance of the means "
+            "of the merged groups, in units of the spread of a type; it need not rise.",
         ),
         empty="The vocabulary has one type.",
     )

@@ -63,7 +63,7 @@ def pair_level_table(result: Any, *, arms: Sequence[str] = ()) -> Table:
     return Table(
         title="Pairs decided at each step of the hierarchy",
         stub="Arm and outcome",
-        headers=("Won", "Lost", "Tied after it", "of these, a value is missing"),
+        headers=("Won", "Lost", "Tied after it", "Tied: a value is missing"),
         rows=grouped(groups),
         footnotes=("Counts are pairs; a pair that ties goes on to the next outcome.",),
         empty="No pair of subjects could be compared.",
