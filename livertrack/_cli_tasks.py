@@ -34,6 +34,8 @@ def add_task_commands(add: Add) -> None:
     sub.add_argument("model", type=Path)
     sub.add_argument("data", type=Path)
     sub.add_argument("--out", type=Path, required=True, help="records.csv to write")
+    sub.add_argument("--maps", type=Path, metavar="FOLDER",
+                     help="folder for maps of where the networks look, as NIfTI")  # fmt: skip
 
 
 def _simulate_task(a: argparse.Namespace) -> int:
@@ -58,5 +60,6 @@ def _train(a: argparse.Namespace) -> int:
 def _predict(a: argparse.Namespace) -> int:
     from livertrack.pipeline.tasks import predict
 
-    print(predict(a.model, a.data, out=a.out))
+    for path in predict(a.model, a.data, out=a.out, maps=a.maps):
+        print(path)
     return 0

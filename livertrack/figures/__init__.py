@@ -37,6 +37,7 @@ from livertrack.figures.replication import replication_forest
 from livertrack.figures.shift import rater_heat_map, shift_heat_map
 from livertrack.figures.signatures import signature_trajectories
 from livertrack.figures.survival import kaplan_meier_curve
+from livertrack.figures.task_maps import task_map_examples
 from livertrack.figures.tipping_point import tipping_point_plot
 from livertrack.figures.vocabulary import (
     exemplar_patches,
@@ -93,6 +94,7 @@ __all__ = [
     "shift_heat_map",
     "signature_trajectories",
     "subgroup_lines",
+    "task_map_examples",
     "tipping_point_plot",
     "type_colour",
     "type_hatch",

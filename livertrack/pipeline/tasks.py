@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ from livertrack.errors import DataError, UsageError
 from livertrack.imaging.learning.settings import Build, Shapes
 from livertrack.report import render_report
 from livertrack.tasks import ImageTask, evaluate_task, find_task
+from livertrack.tasks.explain import example_maps, write_maps
 from livertrack.tasks.model import TaskModel, train_task
 
 
@@ -52,7 +54,9 @@ def train(
     written = [out]
     if evaluate is not None:
         found = evaluate_task(declared, cases, networks=names, n_folds=n_folds, seed=seed)
-        more = {} if declared.further is None else declared.further(found, cases)
+        more = {} if declared.further is None else dict(declared.further(found, cases))
+        if declared.placed is not None and importlib.util.find_spec("captum"):
+            more["task_maps"] = example_maps(model, cases)
         for name, result in {found.context: found, **more}.items():
             ard = evaluate / "ard" / f"{name}.parquet"
             write_parquet(ard, result.to_ard(analysis=f"{declared.name} {name}"))
@@ -61,13 +65,21 @@ def train(
     return written
 
 
-def predict(model: Path, data: Path, *, out: Path) -> Path:
-    """Write the records that a model predicts for a folder of cases."""
+def predict(model: Path, data: Path, *, out: Path, maps: Path | None = None) -> list[Path]:
+    """Write the records that a model predicts for a folder of cases; returns what was written.
+
+    Parameters
+    ----------
+    maps : path, optional
+        Folder for a map per examination (see `write_maps`), on the grid of its picture.
+    """
     trained = TaskModel.load(model)
     cases = trained.task.read(_folder(data))
+    if maps is not None:
+        write_maps(trained, cases, data, maps)
     records = trained.records(cases)
     write_text(out, records.to_csv(index=False, lineterminator="\n"))
-    return out
+    return [out] if maps is None else [out, maps]
 
 
 def _folder(data: Path) -> Path:

@@ -30,6 +30,7 @@ _EFFICACY = (
     ("group_sequential",), ("power",), ("cross_validate",), ("permutation_importance",),
     ("prognosis",), ("prediction_interval",), ("confounder_audit",), ("evaluate_task",),
     ("elastography_quality",), ("abstention",), ("stiffness_checks",),
+    ("task_maps",),
 )  # fmt: skip
 #: endpoint -> its chapter
 CHAPTERS: Mapping[str, str] = {
@@ -59,7 +60,7 @@ _NAMES: Mapping[str, str] = {
     "event-kinds": "cumulative_incidence", "agreement": "bland_altman", "icc": "icc",
     "family": "multiplicity", "importance": "permutation_importance", "power": "power",
     "estimands": "plan", "analyses": "plan",
-    "provenance": "plan",
+    "provenance": "plan", "maps": "task_maps",
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from livertrack.report.run import Run
 
 #: endpoint of the result that the page is about, and the name of its file
 TASK = "evaluate_task"
+MAPS = "task_maps"
 PRIMARY = {"binary": "auc", "ordinal": "concordance"}
 
 
@@ -81,6 +82,16 @@ class TaskPage:
             return "ensemble"
         chosen = [name for name in named if name in self.networks]
         return (chosen or self.networks or self.models)[0]
+
+    @property
+    def maps(self) -> StoredResult | None:
+        """Examples of where the networks look, where they were made."""
+        return next((r for r in self.more if r.context == MAPS), None)
+
+    @property
+    def beside(self) -> list[StoredResult]:
+        """Further results that are shown as tables."""
+        return [r for r in self.more if r.context != MAPS]
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ ENDPOINTS = {
     "abstention": "Predictions left undecided", "elastography_quality": "MR elastography quality",
     "prediction_interval": "Prediction intervals",
     "stiffness_checks": "Thresholds, intervals and confounders",
+    "task_maps": "Where the networks look",
     "confounder_audit": "Errors by possible confounders",
     "permutation_importance": "Importance of features", "prognosis": "Prognosis of events",
     "risk_difference": "Responders", "responders": "Responders",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from livertrack._files import write_text
 from livertrack.endpoints._checks import require_columns, require_unique
@@ -16,6 +18,7 @@ from livertrack.errors import DataError
 from livertrack.imaging.reading import read_header, read_voxels
 from livertrack.simulate.elastography import SPACING, Elastogram
 from livertrack.simulate.staging_files import MARKER
+from livertrack.tasks._task import Cases, file_name
 
 #: columns of exams.csv that name a volume
 VOLUMES = ("MAGNITUDE", "CONFIDENCE", "STIFFNESS")
@@ -46,11 +49,7 @@ def read_examinations(folder: Path) -> tuple[pd.DataFrame, list[dict[str, NDArra
         A table or column is missing, a subject and visit occur twice, volumes of an examination
         differ in shape, confidence lies outside 0 to 1, a judged slice does not exist.
     """
-    exams = _table(folder / "exams.csv", ["USUBJID", *VOLUMES])
-    if "AVISIT" not in exams:
-        exams["AVISIT"] = ""
-    require_unique(exams, list(_KEYS), name="exams.csv")
-    exams = exams.sort_values(list(_KEYS), ignore_index=True)
+    exams = _examinations(folder)
     rows, pictures = [], []
     for exam in exams.to_dict("records"):
         volumes = {name: _volume(folder / str(exam[name])) for name in VOLUMES}
@@ -83,6 +82,31 @@ def read_examinations(folder: Path) -> tuple[pd.DataFrame, list[dict[str, NDArra
     return frame, pictures
 
 
+def placed_maps(
+    folder: Path, cases: Cases, maps: NDArray[np.float32]
+) -> Iterator[tuple[str, Any]]:
+    """Maps (slices, channels, x, y) on the grid of each magnitude, summed over channels."""
+    for exam in _examinations(Path(folder)).to_dict("records"):
+        header = read_header(Path(folder) / str(exam["MAGNITUDE"]))
+        mine = cases.frame["USUBJID"].eq(exam["USUBJID"])
+        if "AVISIT" in cases.frame:
+            mine &= cases.frame["AVISIT"].eq(exam["AVISIT"])
+        rows = np.flatnonzero(mine)[np.argsort(cases.frame.loc[mine, "SLICE"].to_numpy())]
+        grid = np.meshgrid(
+            *((np.arange(n) + 0.5) * size / n - 0.5
+              for n, size in zip(header.shape[:2], maps.shape[2:], strict=True)),
+            indexing="ij",
+        )  # fmt: skip
+        whole = [
+            ndimage.map_coordinates(maps[row].sum(0), grid, order=1, mode="nearest")
+            for row in rows
+        ]
+        image: Any = nib.Nifti1Image(  # type: ignore[no-untyped-call]
+            np.stack(whole, axis=2).astype(np.float32), header.affine
+        )
+        yield file_name(exam["USUBJID"], exam["AVISIT"]), image
+
+
 def write_examinations(
     folder: Path, frame: pd.DataFrame, images: list[Elastogram], *, seed: int
 ) -> Path:
@@ -100,6 +124,14 @@ def write_examinations(
     said = f"Simulated by livertrack: mre-quality, seed {seed}. No patient.\n"
     write_text(folder / MARKER, said)
     return folder
+
+
+def _examinations(folder: Path) -> pd.DataFrame:
+    exams = _table(folder / "exams.csv", ["USUBJID", *VOLUMES])
+    if "AVISIT" not in exams:
+        exams["AVISIT"] = ""
+    require_unique(exams, list(_KEYS), name="exams.csv")
+    return exams.sort_values(list(_KEYS), ignore_index=True)
 
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame:

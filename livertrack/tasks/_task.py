@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,12 @@ from livertrack.errors import DataError, UsageError
 from livertrack.imaging.learning.settings import Build, Loss, Training
 
 _LOSS: dict[Task, Loss] = {"binary": "binary", "ordinal": "ordinal", "continuous": "squared"}
+
+
+def file_name(*labels: object) -> str:
+    """Name of a file made of labels: letters, digits, dots and dashes."""
+    plain = (re.sub(r"[^A-Za-z0-9.-]+", "-", str(label)) for label in labels)
+    return "_".join(part for part in plain if part)
 
 
 @dataclass(frozen=True)
@@ -181,6 +188,10 @@ class ImageTask:
         Networks that `train` fits unless others are named; all where empty.
     schedules : mapping of network to Training, optional
         Schedules of networks that differ from ``training``.
+    placed : callable, optional
+        ``placed(folder, cases, maps)`` gives maps (cases, channels, spatial axes) back as
+        images on the grids of the folder's files, each with a name; absent where networks read
+        no pictures.
     """
 
     name: str
@@ -207,6 +218,7 @@ class ImageTask:
     further: Callable[[CrossValidation, Cases], Mapping[str, Result]] | None = None
     deployed: Sequence[str] = field(default=())
     schedules: Mapping[str, Training] = field(default_factory=dict)
+    placed: Callable[[Path, Cases, NDArray[np.float32]], Iterator[tuple[str, Any]]] | None = None
 
     @property
     def loss(self) -> Loss:

@@ -159,6 +159,26 @@ def slabs(volume: LiverVolume, rules: SlabRules) -> tuple[Floats, Floats]:
     return np.stack(pictures).astype(np.float32), np.stack(livers).astype(np.float32)
 
 
+def unslabbed(maps: Floats, volume: LiverVolume, rules: SlabRules) -> Floats:
+    """Maps of slabs (places, depth, x, y) on the volume's grid: mean where slabs overlap, else 0.
+
+    Inverse of `slabs`, up to interpolation.
+    """
+    steps = np.array(volume.spacing)
+    size = np.array([rules.pixel_mm, rules.pixel_mm, rules.slice_mm])
+    half = (np.array([*rules.shape, rules.depth]) - 1) / 2
+    total, seen = np.zeros(volume.mask.shape), np.zeros(volume.mask.shape)
+    for found, centre in zip(maps, _window(volume.mask, volume.spacing, rules), strict=True):
+        where: Any = {
+            "matrix": steps / size, "offset": half - np.array(centre) / size,
+            "output_shape": volume.mask.shape, "order": 1, "mode": "grid-constant",
+        }  # fmt: skip
+        turned = np.moveaxis(found, 0, 2).astype(float)
+        total += ndimage.affine_transform(turned, **where)
+        seen += ndimage.affine_transform(np.ones(turned.shape), **where)
+    return np.asarray(np.where(seen > 0.5, total / np.maximum(seen, 0.5), 0.0), np.float32)
+
+
 def stacked(
     volumes: Sequence[LiverVolume | None], rules: SlabRules
 ) -> tuple[Floats, Floats, Floats]:

@@ -23,7 +23,7 @@ from livertrack.simulate.staging import simulate_cirrhosis
 from livertrack.simulate.staging_files import write_cirrmri
 from livertrack.tasks._task import ImageTask
 from livertrack.tasks._volumes import SlabRules
-from livertrack.tasks.cirrmri import FOLDERS, MEASURES, read_cirrmri
+from livertrack.tasks.cirrmri import FOLDERS, MEASURES, placed_maps, read_cirrmri
 
 _SOURCE = "arXiv 2502.18225, CirrMRI600+: 310 T1W and 318 T2W volumes, per slice"
 #: how slabs are cut; a model remembers it
@@ -78,5 +78,5 @@ TASK = ImageTask(
     preparation={"sequences": list(FOLDERS), "slabs": RULES.settings()},
     read=partial(read_cirrmri, rules=RULES), simulate=simulate, published=_PUBLISHED,
     n_published=337, n_folds=5, ensemble=False, deployed=("fused",),
-    paramcd="CIRRP",
+    paramcd="CIRRP", placed=partial(placed_maps, rules=RULES),
 )  # fmt: skip

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from livertrack.errors import DataError
+from livertrack.imaging.reading import read_header
 from livertrack.simulate.staging_files import MARKER
-from livertrack.tasks._task import Cases
+from livertrack.tasks._task import Cases, file_name
 from livertrack.tasks._texture import feature_names, mean_intensity, shape, texture
 from livertrack.tasks._volumes import (
     LiverVolume,
@@ -19,6 +22,7 @@ from livertrack.tasks._volumes import (
     read_volume,
     require_distinct,
     stacked,
+    unslabbed,
 )
 
 #: folder of each sequence, and the parts that the authors split it into
@@ -107,6 +111,24 @@ def read_cirrmri(folder: Path | str, *, rules: SlabRules | None = None) -> Cases
         spacing=(rules.pixel_mm, rules.pixel_mm, rules.slice_mm),
         simulated=(folder / MARKER).exists(),
     )  # fmt: skip
+
+
+def placed_maps(
+    folder: Path, cases: Cases, maps: NDArray[np.float32], *, rules: SlabRules
+) -> Iterator[tuple[str, Any]]:
+    """Maps (slabs, sequence, slice, x, y) on the grid of each volume, one per sequence."""
+    for place, (sequence, name) in enumerate(FOLDERS.items()):
+        for subject, entry in _entries(Path(folder), name).items():
+            rows = np.flatnonzero(cases.frame["USUBJID"].eq(subject))
+            volume = read_volume(entry.image, entry.mask, what=name)
+            found = unslabbed(maps[rows, place], volume, rules)
+            header = read_header(entry.image)
+            back = nib.orientations.ornt_transform(
+                [[0, 1], [1, 1], [2, 1]], nib.orientations.io_orientation(header.affine)
+            )
+            turned = nib.orientations.apply_orientation(found, back)
+            image: Any = nib.Nifti1Image(turned, header.affine)  # type: ignore[no-untyped-call]
+            yield f"{file_name(subject)}_{sequence}", image
 
 
 def measured(volumes: Mapping[str, LiverVolume | None]) -> dict[str, float]:

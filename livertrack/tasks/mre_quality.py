@@ -25,7 +25,11 @@ from livertrack.endpoints.cross_validation.learners import Tabular
 from livertrack.imaging.learning.settings import Jitter, Shapes, Training
 from livertrack.simulate.elastography import LEAST_CONFIDENCE, simulate_elastograms
 from livertrack.simulate.staging_files import MARKER
-from livertrack.tasks._elastogram_files import read_examinations, write_examinations
+from livertrack.tasks._elastogram_files import (
+    placed_maps,
+    read_examinations,
+    write_examinations,
+)
 from livertrack.tasks._task import Cases, ImageTask
 
 #: pixels of a network's picture; kPa that stiffness is cut at; percentile of a magnitude that is 1
@@ -158,8 +162,8 @@ def _build(name: str, shapes: Shapes, outputs: int) -> Any:
     return build(name, channels=shapes["images"][0], outputs=outputs)
 
 
-def _schedule(epochs: int) -> Training:
-    return Training(epochs=epochs, batch=32, rate=1e-3, augment=Jitter(shift=2, gain=0.05))
+def _schedule(epochs: int, *, batch: int = 32, rate: float = 1e-3) -> Training:
+    return Training(epochs=epochs, batch=batch, rate=rate, augment=Jitter(shift=2, gain=0.05))
 
 
 def _logistic(columns: tuple[str, ...]) -> Tabular:
@@ -179,7 +183,11 @@ _PUBLISHED = pd.DataFrame(
 TASK = ImageTask(
     name="mre-quality", title="Quality of MR elastography", outcome="DIAGNOSTIC", kind="binary",
     networks={name: partial(_build, name) for name in ARCHITECTURES},
-    training=_schedule(3), schedules={"squeezenet": _schedule(8)},
+    training=_schedule(3),
+    # without normalisation a gentle rate, with depthwise filters more and larger steps
+    schedules={
+        "squeezenet": _schedule(8, rate=5e-4), "mobilenet_v2": _schedule(3, batch=16, rate=3e-3),
+    },
     baselines={"mean intensity": _logistic(("MEAN",)), "first-order": _logistic(FIRST_ORDER)},
     preparation={
         "channels": ["magnitude", "confidence", "stiffness"], "size": [SIZE, SIZE],
@@ -193,4 +201,5 @@ TASK = ImageTask(
         ("MREQC", "MR elastography is diagnostic"):
             lambda f: f["MREQC"],
     },
+    placed=placed_maps,
 )  # fmt: skip

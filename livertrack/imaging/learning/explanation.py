@@ -36,6 +36,7 @@ def explanation_maps(
     baseline: Literal["mean", "zero"] = "mean",
     steps: int = 32,
     batch: int = 16,
+    by_channel: bool = False,
 ) -> Floats:
     """How much every place of a picture speaks for a higher prediction.
 
@@ -57,10 +58,12 @@ def explanation_maps(
         What integrated gradients start from: every channel's own mean, or 0.
     steps, batch : int
         Steps of the integral; cases at a time.
+    by_channel : bool
+        Keep the channels apart (integrated gradients only).
 
     Returns
     -------
-    float32 array (cases, spatial axes)
+    float32 array (cases, spatial axes), or (cases, channels, spatial axes) by channel
         Where a network reads slices of a case one by one, (cases, slices, two axes) for Grad-CAM.
 
     Notes
@@ -74,6 +77,9 @@ def explanation_maps(
             "method is grad-cam or integrated-gradients and baseline mean or zero, got "
             f"{method!r} and {baseline!r}"
         )
+        raise UsageError(msg)
+    if by_channel and method == "grad-cam":
+        msg = "grad-cam knows no channels; use integrated-gradients, or by_channel=False"
         raise UsageError(msg)
     if name not in inputs or inputs[name].ndim < 3:
         msg = f"inputs: no picture {name!r} (cases, channels, axes) among {', '.join(inputs)}"
@@ -92,12 +98,14 @@ def explanation_maps(
                 if method == "grad-cam":
                     parts.append(_grad_cam(attribution, module, part, name, layer))
                 else:
-                    parts.append(_integrated(attribution, module, part, name, baseline, steps))
+                    found = _integrated(attribution, module, part, name, baseline, steps)
+                    parts.append(found if by_channel else found.sum(1))
         finally:
             for parameter, was in zip(module.parameters(), frozen, strict=True):
                 parameter.requires_grad_(was)
                 parameter.grad = None
-    return np.concatenate(parts) if parts else np.zeros((0, *inputs[name].shape[2:]), np.float32)
+    shape = inputs[name].shape[1 if by_channel else 2 :]
+    return np.concatenate(parts) if parts else np.zeros((0, *shape), np.float32)
 
 
 def pointing_game(maps: Floats, targets: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -241,7 +249,7 @@ def _integrated(
     found = method.attribute(
         picture, baselines=start, n_steps=steps, internal_batch_size=len(picture)
     )
-    return np.asarray(found.detach().sum(1).numpy(), np.float32)
+    return np.asarray(found.detach().numpy(), np.float32)
 
 
 def _last_convolution(module: nn.Module, part: Mapping[str, Tensor]) -> nn.Module:
