@@ -58,6 +58,7 @@ _EXPORTS = {
     "biopsy_models": "livertrack.endpoints.biopsy_models",
     "OrdinalLogistic": "livertrack.endpoints.biopsy_models",
     "permutation_importance": "livertrack.endpoints.importance",
+    "shapley_values": "livertrack.endpoints.shapley",
     "prognosis": "livertrack.endpoints.prognosis",
     "RidgeCox": "livertrack.endpoints.prognosis",
     "SurvivalForest": "livertrack.endpoints.prognosis",

@@ -19,16 +19,15 @@ from livertrack.endpoints import _bootstrap as boot
 from livertrack.endpoints._checks import require_conf_level
 from livertrack.endpoints._metrics import PRIMARY, metrics
 from livertrack.endpoints._splits import Problem, Task
-from livertrack.endpoints.cross_validation._folds import _checked, _seed, fit_fold
-from livertrack.endpoints.cross_validation._input import (
-    Rows,
-    gather,
-    require_enough,
-    require_options,
+from livertrack.endpoints.cross_validation._folds import _checked
+from livertrack.endpoints.cross_validation._input import Rows
+from livertrack.endpoints.cross_validation.learners import Tabular
+from livertrack.endpoints.cross_validation.refitted import (
+    feature_groups,
+    fold_model,
+    subject_folds,
 )
-from livertrack.endpoints.cross_validation.guard import require_no_leakage
-from livertrack.endpoints.cross_validation.learners import Tabular, as_learners
-from livertrack.endpoints.cross_validation.splits import Split, outer_splits
+from livertrack.endpoints.cross_validation.splits import Split
 from livertrack.errors import UsageError
 
 Vector = NDArray[np.float64]
@@ -98,28 +97,13 @@ def permutation_importance(
     (tests/endpoints/test_biopsy_models.py).
     """
     require_conf_level(conf_level)
-    require_options(
-        split="k-fold", site=site, time=None, external=None, holdout=0.3, n_folds=n_folds,
-        n_inner=n_inner, n_repeats=1, n_perm=0, n_boot=n_boot, task=task,
-    )  # fmt: skip
-    sets = {str(k): list(v) for k, v in (groups or {c: [c] for c in model.columns}).items()}
-    unknown = sorted({c for members in sets.values() for c in members} - set(model.columns))
-    if unknown or n_permutations < 1:
-        msg = f"groups: {', '.join(unknown) or 'none'} not in the model; n_permutations >= 1"
+    sets = feature_groups(model, groups)
+    if n_permutations < 1:
+        msg = f"n_permutations is at least 1, got {n_permutations}"
         raise UsageError(msg)
-    learners = as_learners({"model": model}, None)
-    rows = gather(data, None, outcome, subject, site, None, task, learners)
-    require_enough(rows.problem, n_folds, outcome)
-    if len(np.unique(rows.problem.subjects)) < len(rows.frame):
-        msg = f"data: {len(rows.frame)} rows of fewer subjects; give one row per subject"
-        raise UsageError(msg)
-    splits = outer_splits(
-        rows.problem, "k-fold", n_folds=n_folds, n_repeats=1, seed=seed, moment=None, holdout=0.3,
-        external=rows.external,
-    )  # fmt: skip
-    require_no_leakage(
-        rows.frame, learners, outcome=outcome, subject=subject, site=site, hashes=(),
-        fitted_on={}, tested=np.ones(len(rows.frame), bool),
+    rows, splits = subject_folds(
+        data, model, outcome=outcome, task=task, subject=subject, site=site, n_folds=n_folds,
+        n_inner=n_inner, n_boot=n_boot, seed=seed,
     )  # fmt: skip
     jobs = [
         delayed(_exchanged)(rows, part, model, sets, n_inner, n_permutations, seed)
@@ -159,19 +143,11 @@ def _exchanged(
     n_permutations: int, seed: int,
 ) -> Matrix:  # fmt: skip
     """Predictions of a fold's test rows: as they are, then every feature's exchanges."""
-    names = ("cross_validate", "model")
-    whole = fit_fold(
-        rows.frame, rows.problem, part, model, n_inner=n_inner, seed=seed, names=names
-    )
-    labels = {candidate.label(): candidate for candidate in model.candidates()}
+    predicted, predict = fold_model(rows, part, model, n_inner=n_inner, seed=seed)
     n = int(part.test.sum())
-    out = [whole.predicted]
+    out = [predicted]
     test = rows.frame[part.test]
     with threadpool_limits(limits=1):
-        predict = labels[whole.chosen].fit(
-            rows.frame[part.train], rows.problem.y[part.train], rows.problem.task,
-            seed=_seed(seed, *names, part.repeat, part.fold),
-        )  # fmt: skip
         for name, columns in sets.items():
             rng = generator(seed, "permutation_importance", name, part.fold)
             for _ in range(n_permutations):

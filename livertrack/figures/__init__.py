@@ -34,6 +34,7 @@ from livertrack.figures.prediction import (
 )
 from livertrack.figures.prognosis import importance_bars, prognosis_panels
 from livertrack.figures.replication import replication_forest
+from livertrack.figures.shapley import shapley_points
 from livertrack.figures.shift import rater_heat_map, shift_heat_map
 from livertrack.figures.signatures import signature_trajectories
 from livertrack.figures.survival import kaplan_meier_curve
@@ -91,6 +92,7 @@ __all__ = [
     "roc_curves",
     "save_figure",
     "separation_curves",
+    "shapley_points",
     "shift_heat_map",
     "signature_trajectories",
     "subgroup_lines",

@@ -23,6 +23,7 @@ from livertrack.figures.pathways import pathway_matrix
 from livertrack.figures.prediction import cross_validation_panels, prediction_panels
 from livertrack.figures.prognosis import importance_bars, prognosis_panels
 from livertrack.figures.replication import replication_forest
+from livertrack.figures.shapley import shapley_points
 from livertrack.figures.shift import rater_heat_map, shift_heat_map
 from livertrack.figures.signatures import signature_trajectories
 from livertrack.figures.survival import kaplan_meier_curve
@@ -101,6 +102,7 @@ _FIGURES: dict[str, Callable[..., Any]] = {
     "biopsy_prediction": prediction_panels,
     "cross_validate": cross_validation_panels,
     "permutation_importance": importance_bars,
+    "shapley_values": shapley_points,
     "prognosis": prognosis_panels,
     "compare_separation": lambda result, **options: comparison_panels([result], **options),
     "max_t": max_t_lines,

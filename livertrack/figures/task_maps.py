@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from livertrack._views import frame_of, order_of, rows_of
+from livertrack.figures._palette import DIVERGING
 from livertrack.figures._style import empty_axes, styled
 
 _PIXELS = ("example", "picture", "x", "y", "value", "map")
@@ -28,7 +29,7 @@ def task_map_examples(result: Any) -> Any:
     Returns
     -------
     ndarray of Axes, examples x (2 pictures each)
-        Red speaks for a higher prediction, blue for a lower one; a darker colour does more. The
+        Orange speaks for a higher prediction, purple for a lower one, strong colour the more. The
         scale is that of the example, so that colours of two rows do not compare.
     """
     pixels = frame_of(result, "pixels", _PIXELS)
@@ -69,7 +70,7 @@ def _pair(axes: NDArray[Any], picture: NDArray[Any], found: NDArray[Any], *, top
         )
     strength = np.clip(np.abs(found) / top, 0, 1)
     axes[1].imshow(
-        found, cmap="RdBu_r", vmin=-top, vmax=top, alpha=strength, interpolation="nearest"
+        found, cmap=DIVERGING, vmin=-top, vmax=top, alpha=strength, interpolation="nearest"
     )
 
 

@@ -226,6 +226,10 @@ CALLS: dict[str, Call] = {
         d, models={"cox": lt.RidgeCox(PARTS[:2])}, horizons=[10], n_folds=2, n_inner=2, n_boot=99,
         seed=1,
     ),
+    "shapley_values": lambda d: lt.shapley_values(
+        d, outcome="RESPONSE", n_folds=2, n_inner=2, n_boot=99, seed=1,
+        model=lt.biopsy_models({"s": PARTS[:2]}, task="binary", kinds=["linear"])["s"],
+    ),
     "ancova": lambda d: lt.ancova(d, "CHG ~ BASE + TRT01P", arm="TRT01P", **REF),
     "mmrm": lambda d: lt.mmrm(visits(d), MODEL).compare(arm="TRT01P", by=["AVISIT"], **REF),
     "impute": lambda d: lt.impute(visits(d), n_imputations=2, seed=1, **REF),

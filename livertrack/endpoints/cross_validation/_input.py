@@ -76,7 +76,10 @@ def gather(
             listed = ", ".join(needed)
             notes.append(f"{name}: {lost} of {len(frame)} row(s) without {listed} are left out")
         if not known.any():
-            msg = f"{name}: no row has {', '.join(needed)}"
+            msg = (
+                f"{name}: no row has {', '.join(needed)}; {len(frame)} row(s) were given, each "
+                "lacks at least one of them"
+            )
             raise DataError(msg)
         parts.append(_sorted(frame[known], subject))
     both = pd.concat(parts, ignore_index=True)
