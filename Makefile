@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/livertrack demo --out demo
 
-# pages with a real example need DATA=folder of pbc.csv and pbcseq.csv, or R with its survival package
+# pages with a real example need DATA=folder of pbc.csv, pbcseq.csv and udca.csv, or R with its survival package
 docs: $(STAMP)
 	$(BIN)/python docs/build.py --out build/docs $(if $(DATA),--data $(DATA))
 

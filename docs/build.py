@@ -1,8 +1,8 @@
 """Build these pages with the embedded renderer: ``python docs/build.py --out docs/site``.
 
-Every page is one self-contained HTML file. Pages whose example needs the PBC trial need its data:
-``--data`` is a folder with ``pbc.csv`` and ``pbcseq.csv``; without it R's survival package is
-asked. Where there is neither, those pages are left out, and named.
+Every page is one self-contained HTML file. Pages whose example needs a real trial need its data:
+``--data`` is a folder with ``pbc.csv``, ``pbcseq.csv`` and ``udca.csv``; without it R's survival
+package is asked. Where there is neither, those pages are left out, and named.
 """
 
 from __future__ import annotations
@@ -21,34 +21,37 @@ from livertrack.report import render
 from livertrack.report._pandoc import to_html
 
 HERE = Path(__file__).resolve().parent
-_R = "library(survival); for (n in c('pbc', 'pbcseq')) write.csv(get(n), paste0(n, '.csv'))"
+_R = (
+    "library(survival); for (n in c('pbc', 'pbcseq', 'udca')) write.csv(get(n), paste0(n, '.csv'))"
+)
+#: what a page includes that needs data -> variable that says where they are
+_NEEDS = {"_pbc.qmd": "PBC_STUDY", "_udca.qmd": "UDCA"}
 
 
 def main() -> int:
     """Build the site; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE / "site")
-    parser.add_argument("--data", type=Path, help="folder with pbc.csv and pbcseq.csv")
+    parser.add_argument("--data", type=Path, help="folder with pbc.csv, pbcseq.csv, udca.csv")
     parser.add_argument("pages", nargs="*", help="names of pages; default: all")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="livertrack-docs-") as place:
-        study = pbc_study(given.data, Path(place))
-        if study is not None:
-            os.environ["PBC_STUDY"] = str(study)
-        built, left_out = build(given.out, pages=given.pages, real=study is not None)
+        os.environ |= real_data(given.data, Path(place))
+        built, left_out = build(given.out, pages=given.pages)
     print(f"{len(built)} pages in {given.out}")
     if left_out:
-        print(f"left out, without the data of the PBC trial: {', '.join(left_out)}")
+        print(f"left out, without the data of their trial: {', '.join(left_out)}")
     return 0
 
 
-def build(out: Path, *, pages: list[str], real: bool) -> tuple[list[Path], list[str]]:
+def build(out: Path, *, pages: list[str]) -> tuple[list[Path], list[str]]:
     """Build all pages, or the named ones; returns the files and what was left out."""
     built, left_out = [], []
     for source in sorted(HERE.glob("[!_]*.qmd")):
         if pages and source.stem not in pages:
             continue
-        if "_pbc.qmd" in source.read_text(encoding="utf-8") and not real:
+        text = source.read_text(encoding="utf-8")
+        if any(part in text and where not in os.environ for part, where in _NEEDS.items()):
             left_out.append(source.stem)
             continue
         built += render(source, out=out, formats=("html",), renderer="embedded")
@@ -58,8 +61,8 @@ def build(out: Path, *, pages: list[str], real: bool) -> tuple[list[Path], list[
     return built, left_out
 
 
-def pbc_study(data: Path | None, place: Path) -> Path | None:
-    """Study folder of the PBC trial, made of the given data or of R's; None without either."""
+def real_data(data: Path | None, place: Path) -> dict[str, str]:
+    """Where the real trials of the examples are: of the given data, else R's; {} of neither."""
     program = shutil.which("Rscript")
     if data is None and program is not None:
         data = place / "data"
@@ -67,11 +70,14 @@ def pbc_study(data: Path | None, place: Path) -> Path | None:
         done = subprocess.run([program, "-e", _R], cwd=data, check=False, capture_output=True)
         data = data if done.returncode == 0 else None
     if data is None:
-        return None
+        return {}
+    held = {"UDCA": str(data)} if (data / "udca.csv").is_file() else {}
+    if not (data / "pbc.csv").is_file():
+        return held
     script = HERE.parent / "analysis" / "pbc" / "build_study.py"
     command = [sys.executable, str(script), str(data), str(place / "study")]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return place / "study"
+    return {**held, "PBC_STUDY": str(place / "study")}
 
 
 def plain_page(path: Path) -> str:

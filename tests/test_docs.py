@@ -51,6 +51,11 @@ def test_the_example_of_a_page_runs(
 ) -> None:
     if "_pbc.qmd" in source(page):
         monkeypatch.setenv("PBC_STUDY", str(request.getfixturevalue("pbc_study")))
+    if "_udca.qmd" in source(page):
+        data = Path(request.getfixturevalue("shared_data")) / "tab_r_survival_liver"
+        if not (data / "udca.csv").is_file():
+            pytest.skip(f"real data absent: no {data / 'udca.csv'}")
+        monkeypatch.setenv("UDCA", str(data))
     names: dict[str, Any] = {}
     cells = read_source(DOCS / f"{page}.qmd").cells
     assert len(cells) > 1
@@ -93,11 +98,11 @@ def test_links_between_pages_and_files_named_on_them_exist() -> None:
             assert (DOCS.parent / file).is_file(), f"{path.name}: {file}"
 
 
-def test_the_reference_lists_public_names_once() -> None:
+def test_the_reference_lists_every_public_name_once() -> None:
     settings = yaml.safe_load((DOCS / "_quarto.yml").read_text(encoding="utf-8"))
     names = [n for section in settings["quartodoc"]["sections"] for n in section["contents"]]
     assert len(names) == len(set(names)) > 80
-    assert set(names) <= set(lt.__all__)
+    assert set(names) == set(lt._EXPORTS)
 
 
 @pytest.mark.parametrize(
@@ -144,9 +149,13 @@ def test_pages_that_need_absent_data_are_left_out_and_named(
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setenv("PATH", os.devnull)
-    assert module.pbc_study(None, tmp_path) is None
-    assert module.build(tmp_path, pages=["ancova"], real=False) == ([], ["ancova"])
-    [page] = module.build(tmp_path, pages=["mmrm"], real=False)[0]
+    for name in ("PBC_STUDY", "UDCA"):
+        monkeypatch.delenv(name, raising=False)
+    assert module.real_data(None, tmp_path) == {}
+    assert module.real_data(tmp_path, tmp_path) == {}
+    for name in ("ancova", "recurrent-events"):
+        assert module.build(tmp_path, pages=[name]) == ([], [name])
+    [page] = module.build(tmp_path, pages=["mmrm"])[0]
     text = page.read_text(encoding="utf-8")
     assert "<h2" in text
     assert len(re.findall(r"<th\b", text)) == len(re.findall(r"<th [^>]*scope=", text)) > 10
