@@ -71,6 +71,7 @@ from livertrack.tables.prognosis import (
     prognosis_table,
     risk_group_table,
 )
+from livertrack.tables.published import published_prediction_table
 from livertrack.tables.replication import replication_table
 from livertrack.tables.responders import (
     adjusted_responder_table,
@@ -187,6 +188,7 @@ __all__ = [
     "provenance_table",
     "published_marks",
     "published_pairs",
+    "published_prediction_table",
     "published_sources",
     "published_table",
     "real_change_sentences",

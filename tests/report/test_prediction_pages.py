@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 import livertrack as lt
 from livertrack import figures, tables
 from livertrack._files import write_parquet
+from livertrack._results import StoredResult
 from livertrack.report import ReportError, load_run, open_task, render_report
 from livertrack.tasks.evaluate import TaskResult
 
@@ -191,3 +192,32 @@ def test_predictions_of_a_run_are_told_in_the_order_of_tripod(
     assert f"{row['estimate']:.2f} ({row['conf_low']:.2f} to" in text
     assert "SECRET" not in text
     assert (tmp_path / "tables" / "biopsy-prediction" / "tripod.csv").is_file()
+
+
+def test_published_accuracies_stand_beside_ours_and_only_beside_the_same_question():
+    table = pd.DataFrame({
+        "feature_set": ["signature", "fat"], "metric": "accuracy", "estimate": [0.7, 0.6],
+        "conf_low": 0.5, "conf_high": 0.8, "n_subjects": 45,
+    })  # fmt: skip
+    sets = {"signature": ["TV01", "TV02"], "fat": ["PDFF"]}
+
+    def asked(outcome, context="biopsy_prediction"):
+        settings = {"outcome": outcome, "feature_sets": sets, "conf_level": 0.9}
+        return StoredResult("a", outcome, context, {"table": table}, "", settings, ())
+
+    found = tables.published_prediction_table([asked("NASH")], simulated=True)
+    assert [row.cells[:3] for row in found.rows] == [
+        ("0.85", "0.70 (0.50 to 0.80)", "signature"), ("0.78", "0.60 (0.50 to 0.80)", "fat"),
+    ]  # fmt: skip
+    assert "simulated" in found.headers[1]
+    assert "90 %" in found.headers[1]
+    assert "no estimate" in found.footnotes[0]
+    others = [asked("FIBROSIS"), asked("NASH", "cross_validate")]
+    assert not tables.published_prediction_table(others, simulated=False).rows
+    events = pd.DataFrame({
+        "model": "cox", "metric": "auc", "horizon": [3.0, 5.0], "estimate": [0.8, 0.9],
+        "conf_low": 0.7, "conf_high": 0.95,
+    })  # fmt: skip
+    result = StoredResult("b", "DEATH", "prognosis", {"table": events}, "", {}, ())
+    row = tables.published_prediction_table([result], simulated=False).rows[0]
+    assert row.cells[:3] == ("0.93", "0.90 (0.70 to 0.95)", "cox, at 5")
