@@ -1,15 +1,16 @@
 """Quality of MR elastography at the published sample size: networks, baselines, the vote.
 
 90 simulated examinations of ten slices (900; published were 914 slices of 90 patients), and a
-second simulated cohort of as many. Three parts, each written when it is done:
+second simulated cohort of as many. Parts, each written when it is done:
 
 - vote: SqueezeNet in eight folds, whose networks vote on the second cohort;
 - second cohort: all five architectures and the baselines, learned from the first cohort;
-- out of fold: eight-fold cross-validation of SqueezeNet and the baselines.
+- out of fold, NETWORK: eight-fold cross-validation of a network beside the baselines, for each
+  of the five on the same folds.
 
-About eight minutes on one core; parts may be named:
+About half an hour on one core, most of it for the ResNets in eight folds; parts may be named:
 
-    OMP_NUM_THREADS=1 python analysis/benchmarks/mre_quality.py OUT.csv ["out of fold" ...]
+    OMP_NUM_THREADS=1 python analysis/benchmarks/mre_quality.py OUT.csv [vote ...]
 """
 
 from __future__ import annotations
@@ -93,10 +94,11 @@ def main(out: str, *only: str) -> None:
         "second cohort": lambda part: figures(
             part, lt.evaluate_task(TASK, cases, split="external", external=fresh, seed=SEED)
         ),
-        "out of fold": lambda part: figures(
-            part, lt.evaluate_task(TASK, cases, networks=["squeezenet"], seed=SEED)
-        ),
     }
+    for name in ("squeezenet", "mobilenet_v2", "resnet18", "resnet34", "resnet50"):
+        makers[f"out of fold, {name}"] = lambda part: figures(
+            part, lt.evaluate_task(TASK, cases, networks=[part.split(", ")[1]], seed=SEED)
+        )
     for part in only or makers:
         start = time.process_time()
         rows = makers[part](part)

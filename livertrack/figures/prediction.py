@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -124,7 +125,7 @@ def model_forest(
     rows = frame_of(result, "table", columns)
     rows = rows[rows["metric"].astype(str).eq(metric) & rows["level"].astype(str).eq(level)]
     total = len(rows) + len(published)
-    _, ax = plt.subplots(figsize=(5.6, 0.7 + 0.34 * max(total, 2)))
+    _, ax = plt.subplots(figsize=(5.6, 0.7 + 0.36 * max(total, 2)))
     if not total:
         return empty_axes(ax, "No model has this metric")
     places = list(range(total, 0, -1))
@@ -137,7 +138,8 @@ def model_forest(
     for place, (_, value) in zip(places[len(rows) :], published, strict=True):
         ax.plot([value], [place], marker="D", markerfacecolor="white", linestyle="none",
                 color=arm_style(0).colour)  # fmt: skip
-    ax.set_yticks(places, [*map(str, rows["model"]), *(text for text, _ in published)])
+    names = [*map(str, rows["model"]), *(text for text, _ in published)]
+    ax.set_yticks(places, [textwrap.fill(text, 34) for text in names])
     ax.set(xlabel=name or metric, ylim=(0.4, total + 0.6))
     return ax
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from livertrack._views import frame_of, order_of, rows_of
 from livertrack.figures._palette import DIVERGING
-from livertrack.figures._style import empty_axes, styled
+from livertrack.figures._style import empty_axes, figure_of, styled
 
 _PIXELS = ("example", "picture", "x", "y", "value", "map")
 #: percentile of a map at which its colour is full
@@ -56,9 +56,12 @@ def task_map_examples(result: Any) -> Any:
                 _pair(pair, *(_grid(part, c, turned=turned) for c in ("value", "map")), top=top)
             else:
                 pair[0].text(0.5, 0.5, "none", ha="center", transform=pair[0].transAxes)
+        # beside the layout, which would widen the first column for it
         axes[place, 0].text(
-            0.0, -0.04, _said(example), transform=axes[place, 0].transAxes, va="top", fontsize=8
-        )
+            0.0, -0.05, _said(example), transform=axes[place, 0].transAxes, va="top", fontsize=8
+        ).set_in_layout(False)
+    engine: Any = figure_of(axes).get_layout_engine()
+    engine.set(hspace=0.12, h_pad=0.1, rect=(0, 0.03, 1, 0.97))
     return axes
 
 

@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from livertrack._results import Result
 from livertrack.errors import UsageError
@@ -20,6 +21,8 @@ from livertrack.tasks.model import Member, TaskModel
 Floats = NDArray[np.float32]
 #: steps of the integral: enough for a picture, few enough for all networks of a model
 _STEPS = 8
+#: pixels by which a map is smoothed where it is shown: single pixels are noise
+_SMOOTH = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,8 @@ def example_maps(model: TaskModel, cases: Cases, *, each: int = 2) -> TaskMaps:
     -------
     TaskMaps
         ``.table``: ``example, kind`` (right, wrong), ``observed, predicted``. ``.pixels``:
-        ``example, picture`` (name of a channel), ``x, y, value, map``, of the middle slice.
+        ``example, picture`` (name of a channel), ``x, y, value, map``, of the middle slice;
+        the map is smoothed by a pixel.
         ``settings["axes"]``: RA where x points to the right and y to the front; blank where
         pictures are as they were stored.
     """
@@ -98,6 +102,7 @@ def example_maps(model: TaskModel, cases: Cases, *, each: int = 2) -> TaskMaps:
                 picture, found = picture[middle], found[middle]
             if not picture.any():  # a sequence that the case lacks
                 continue
+            found = ndimage.gaussian_filter(found, _SMOOTH)
             x, y = np.indices(picture.shape)
             parts.append(pd.DataFrame({
                 "example": number, "picture": name, "x": x.ravel(), "y": y.ravel(),
@@ -112,6 +117,7 @@ def example_maps(model: TaskModel, cases: Cases, *, each: int = 2) -> TaskMaps:
         ),
         settings={
             "method": "integrated gradients", "steps": _STEPS, "each": each,
+            "smooth_px": _SMOOTH,
             "simulated": cases.simulated,
             "axes": "RA" if "slabs" in model.task.preparation else "",
         },

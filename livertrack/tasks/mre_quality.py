@@ -86,7 +86,8 @@ def simulate(folder: Path, n: int, seed: int) -> Path:
 class MajorityVote:
     """An examination is what most networks say it is; near the threshold a reader decides.
 
-    The band is chosen on out-of-fold predictions of the training cases (see `abstention`).
+    So does he where the vote and the mean probability disagree. The band is chosen on out-of-fold
+    predictions of the training cases (see `abstention`).
     """
 
     target: float = TARGET
@@ -106,6 +107,7 @@ class MajorityVote:
             subjects["votes"].eq(0.5) & subjects["predicted"].ge(0.5)
         )
         decided = ~subjects["predicted"].between(facts["low"], facts["high"])
+        decided &= voted.eq(subjects["predicted"].ge(0.5))
         words = np.where(voted, "diagnostic", "not diagnostic")
         return subjects.assign(
             diagnostic=voted.astype(int), decided=decided,

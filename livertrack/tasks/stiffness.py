@@ -103,7 +103,7 @@ TASK = ImageTask(
     name="stiffness", title="Shear stiffness of the liver", outcome="KPA", kind="continuous",
     networks={"transformer": _build},
     training=Training(
-        epochs=8, batch=16, rate=3e-3, decay=0.1, augment=SequenceDropout(share=0.1)
+        epochs=8, batch=32, rate=3e-3, decay=0.1, augment=SequenceDropout(share=0.1)
     ),
     baselines={
         "mean intensity": _ridge([f"{sequence}_MEAN" for sequence in SEQUENCES]),

@@ -137,6 +137,13 @@ def test_a_missing_sequence_is_not_looked_at(network):
     torch.testing.assert_close(network(**case), before)
 
 
+def test_a_case_is_answered_alike_alone_and_among_others(network):
+    case = given()
+    together = network(**case)
+    alone = network(**{name: values[:1] for name, values in case.items()})
+    torch.testing.assert_close(alone, together[:1])
+
+
 def test_a_value_that_was_not_taken_is_not_an_average_one(network):
     case = given()
     case["clinical"][:, 1] = 0
