@@ -246,7 +246,7 @@ def confusion_matrices(
         return np.asarray([empty_axes(plt.subplots(figsize=(7.2, 1.6))[1])])
     wide = min(columns, len(names))
     rows = -(-len(names) // wide)
-    _, axes = plt.subplots(rows, wide, figsize=(2.4 * wide, 2.5 * rows), squeeze=False)
+    _, axes = plt.subplots(rows, wide, figsize=(2.4 * wide, 2.8 * rows), squeeze=False)
     for ax, name in zip(axes.flat, names, strict=False):
         binary = str(result.settings.get("task", "")) == "binary"
         mine = counts[counts["feature_set"].astype(str) == name]

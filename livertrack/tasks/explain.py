@@ -149,7 +149,7 @@ def _chosen(held: pd.DataFrame, *, whole: bool, each: int) -> pd.DataFrame:
     """Rows that were predicted best, of different outcomes, and worst."""
     error = (held["predicted"] - held["observed"]).abs()
     rows = held.assign(error=error).sort_values(["error", "row"], kind="stable")
-    right = rows.drop_duplicates("observed") if whole else rows
+    right = rows[rows["error"] <= 0.5].drop_duplicates("observed") if whole else rows
     wrong = rows[rows["error"] > 0.5] if whole else rows.iloc[len(rows) // 2 :]
     wrong = wrong.iloc[::-1]
     wrong = wrong.drop_duplicates("USUBJID")
