@@ -103,7 +103,7 @@ class ImagingSettings(_Part):
     align_channels: Literal["none", "rigid"] = "none"
     quantitative: dict[str, float] = Field(default_factory=dict)
     measures: list[str] = Field(default_factory=list)
-    method: Literal["joint", "kmeans", "dcn"] = "joint"
+    method: Literal["invariant", "joint", "kmeans", "dcn"] = "invariant"
     n_types: Annotated[int, Field(ge=2, le=99)] | Literal["auto"] = 8
     type_range: tuple[int, int] = (4, 12)
     unknown: Literal["nearest", "exclude"] = "nearest"

@@ -37,8 +37,9 @@ from livertrack.imaging import Scan, Vocabulary, fit_vocabulary
 from livertrack.imaging._assignment import signed_types
 from livertrack.imaging._dense import COLUMNS, TILE, over_voxels, tiles
 from livertrack.imaging._threads import torch_threads
-from livertrack.imaging.network import LAGS, TextureEncoder, encode_patches
+from livertrack.imaging.network import encode_patches
 from livertrack.imaging.preprocessing import Prepared, prepare
+from livertrack.imaging.texture import LAGS, TextureEncoder
 
 SHAPE, SPACING = (160, 160, 48), (2.4, 2.4, 4.0)
 CPU = torch.device("cpu")

@@ -20,11 +20,11 @@ from livertrack.imaging._calibration import calibration
 from livertrack.imaging._choice import choose_types
 from livertrack.imaging._clusters import kmeans, merge
 from livertrack.imaging._metric import set_metric
+from livertrack.imaging.invariant import InvariantEncoder, gain_views, learn_invariant
 from livertrack.imaging.network import (
     Encoder,
     PatchEncoder,
     SliceEncoder,
-    TextureEncoder,
     encoder_kind,
 )
 from livertrack.imaging.preprocessing import Preparation
@@ -32,10 +32,14 @@ from livertrack.imaging.reading import read_header
 from livertrack.imaging.reconstruction import patch_latents, train_dcn
 from livertrack.imaging.sampling import Plan, Sample, draw_samples
 from livertrack.imaging.scan import Floats, Source, Spacing
-from livertrack.imaging.training import Recipe, codes_of, train_joint
+from livertrack.imaging.texture import BankEncoder, TextureEncoder
+from livertrack.imaging.training import Recipe, codes_of, torch_generator, train_joint
 
 #: exemplar pictures kept per type
 EXEMPLARS = 6
+
+#: smallest weight of the local signal beside a code learned in closed form, and in steps
+LEAST_SIGNAL = 1.0, 0.1
 
 #: starts of the final k-means: with few, one fit in several ends in a poor optimum
 RESTARTS = 20
@@ -72,18 +76,20 @@ def fit(
         grid, bias_field, standardise, align_channels,  # type: ignore[arg-type]
         _divisors(sequences, quantitative),
     )  # fmt: skip
-    channels = len(sequences)
-    encoder = _encoder(method, channels, grid)
+    channels, most = len(sequences), n_types or type_range[1]
+    encoder = _encoder(method, channels, grid, most)
+    scanner = recipe.scanner
+    if isinstance(encoder, InvariantEncoder):  # gains are drawn later, for every place
+        scanner = dataclasses.replace(scanner, level=0.0, level_alone=0.0, gain=0.0)
     plan = Plan(
         preparation, encoder, max(1, -(-n_places // len(scans))), recipe.views, recipe.jitter,
-        recipe.scanner, seed, max(12, -(-3000 // len(scans))),
+        scanner, seed, max(12, -(-3000 // len(scans))),
     )  # fmt: skip
     samples, reasons = draw_samples(scans, plan, workers=workers)
     if not samples:
         msg = f"no scan can be used to fit a vocabulary ({len(reasons)} tried): {reasons[0]}"
         raise DataError(msg)
     rows = torch.from_numpy(np.concatenate([sample.rows for sample in samples]))
-    most = n_types or type_range[1]
     if len(rows) < 10 * most:
         msg = f"{len(rows)} places in {len(samples)} scans, too few for {most} types"
         raise DataError(msg)
@@ -100,7 +106,7 @@ def fit(
         low, high = type_range
         n_types, choice = choose_types(latents, scan_of, range(low, high + 1), seed=seed)
     centres, groups, types = _types(
-        latents, profile, n_types, over if method == "joint" else 1, seed
+        latents, profile, n_types, over if isinstance(encoder, BankEncoder) else 1, seed
     )
     settings = {
         "method": method, "n_types": n_types, "seed": seed, "steps": steps, "over": over,
@@ -185,8 +191,11 @@ def _has_reference(source: Source) -> bool:
     return source.reference_label is not None
 
 
-def _encoder(method: str, channels: int, grid: Spacing) -> Encoder:
-    """Make the encoder of a method; the texture encoder's boxes are set in millimetres."""
+def _encoder(method: str, channels: int, grid: Spacing, n_types: int) -> Encoder:
+    """Make the encoder of a method; the boxes of the bank are set in millimetres.
+
+    K types span K - 1 directions: as many has the code that is learned in closed form.
+    """
     if method == "kmeans":
         return PatchEncoder(channels)
     if method == "dcn":
@@ -197,7 +206,10 @@ def _encoder(method: str, channels: int, grid: Spacing) -> Encoder:
 
     across, through = (grid[0] + grid[1]) / 2, grid[2]
     wide, near, deep = odd(22, across, 5, 11), odd(12, across, 3, 7), odd(12, through, 1, 5)
-    return TextureEncoder(channels, pool=(wide, wide, deep), middle=(near, near, deep))
+    pool, middle = (wide, wide, deep), (near, near, deep)
+    if method == "joint":
+        return TextureEncoder(channels, pool=pool, middle=middle)
+    return InvariantEncoder(channels, pool=pool, middle=middle, latent=n_types - 1)
 
 
 def _train(
@@ -214,19 +226,17 @@ def _train(
     progress: bool,
 ) -> Floats:
     """Train the encoder in place; latents (places, views, latent) of the training places."""
-    if isinstance(encoder, TextureEncoder):
+    if isinstance(encoder, InvariantEncoder):
+        rows = gain_views(encoder, rows, recipe.scanner, torch_generator(seed, "gains"))
+        with threadpool_limits(1):
+            learn_invariant(encoder, rows)
+    elif isinstance(encoder, TextureEncoder):
         train_joint(
             encoder, rows, n_prototypes=over * n_types, steps=steps, seed=seed, recipe=recipe,
             device=device, progress=progress,
         )  # fmt: skip
-        views = range(rows.shape[1])
-        codes = torch.stack([codes_of(encoder, rows[:, view], device) for view in views], dim=1)
-        encoder.to("cpu")
-        set_metric(encoder, codes, encoder.signal(rows))
-        with torch.no_grad():
-            parts = [encoder.head(rows[:, view]) for view in views]
-        latents: Floats = torch.stack(parts, dim=1).numpy()
-        return latents
+    if isinstance(encoder, BankEncoder):
+        return _in_one_metric(encoder, rows, device)
     patches = rows[:, 0]
     if isinstance(encoder, SliceEncoder):
         train_dcn(
@@ -237,6 +247,20 @@ def _train(
         _principal_components(encoder, patches, seed)
         encoder.to(device)
     return patch_latents(encoder, patches, device).numpy()[:, np.newaxis]
+
+
+def _in_one_metric(encoder: BankEncoder, rows: torch.Tensor, device: torch.device) -> Floats:
+    """Set the common metric of code and signal; latents (places, views, latent)."""
+    views = range(rows.shape[1])
+    codes = torch.stack([codes_of(encoder, rows[:, view], device) for view in views], dim=1)
+    encoder.to("cpu")
+    least = LEAST_SIGNAL[0 if isinstance(encoder, InvariantEncoder) else 1]
+    with threadpool_limits(1):
+        set_metric(encoder, codes, encoder.signal(rows), least=least)
+    with torch.no_grad():
+        parts = [encoder.head(rows[:, view]) for view in views]
+    latents: Floats = torch.stack(parts, dim=1).numpy()
+    return latents
 
 
 def _principal_components(encoder: PatchEncoder, patches: torch.Tensor, seed: int) -> None:

@@ -12,15 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from livertrack.imaging.network import TextureEncoder
+from livertrack.imaging.texture import BankEncoder
 
 Doubles = NDArray[np.float64]
 
-#: smallest and largest weight of the signal beside the code
-_WEIGHTS = (0.1, 3.0)
+#: largest weight of the signal beside the code
+_MOST = 3.0
 
 
-def set_metric(encoder: TextureEncoder, codes: Tensor, signals: Tensor) -> float:
+def set_metric(encoder: BankEncoder, codes: Tensor, signals: Tensor, *, least: float) -> float:
     """Set the encoder's matrices ``mix`` and ``signal_mix``; returns the weight of the signal.
 
     Parameters
@@ -28,18 +28,19 @@ def set_metric(encoder: TextureEncoder, codes: Tensor, signals: Tensor) -> float
     codes, signals : Tensor
         (places, views, dimensions): learned codes, and local means of the channels (ratios to the
         first, and the level).
+    least : float
+        Smallest weight of the signal.
 
     Notes
     -----
     The code's variance is set to one in total. The signal's is set to its signal-to-noise ratio:
     the mean over its directions of the variance between places over that between views, less
-    one, kept within 0.1 and 3. Where intensities tell places apart (fat, contrast) they lead;
-    where they do not, texture does.
+    one, kept within ``least`` and 3. Where intensities tell places apart (fat, contrast) they
+    lead; where they do not, texture does.
     """
     code, code_between = _whitening(codes.numpy().astype(np.float64))
     signal, signal_between = _whitening(signals.numpy().astype(np.float64))
-    low, high = _WEIGHTS
-    weight = float(np.clip((signal_between - 1).mean(), low, high))
+    weight = float(np.clip((signal_between - 1).mean(), least, _MOST))
     code /= np.sqrt(code_between.sum())
     signal *= np.sqrt(weight / signal_between.sum())
     with torch.no_grad():

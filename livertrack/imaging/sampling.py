@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from livertrack._seeds import generator, spawn
 from livertrack.imaging._threads import torch_threads
 from livertrack.imaging.augment import Scanner
-from livertrack.imaging.network import Encoder, TextureEncoder, feature_rows
+from livertrack.imaging.network import Encoder, feature_rows
 from livertrack.imaging.preprocessing import Preparation, Prepared, prepare
 from livertrack.imaging.reading import UnusableImage
 from livertrack.imaging.scan import Source
+from livertrack.imaging.texture import BankEncoder
 
 #: voxels of an exemplar picture, in plane
 PICTURE = 17
@@ -29,7 +30,7 @@ class Sample:
     Attributes
     ----------
     rows : array
-        (places, views, features) of the texture encoder, or (places, 1, C, field) raw patches.
+        (places, views, features) of a bank encoder, or (places, 1, C, field) raw patches.
     profile : array
         (places, C) local mean of each standardised channel (3 x 3 in plane).
     pictures : array
@@ -89,7 +90,7 @@ def sample(prepared: Prepared, plan: Plan, number: int) -> Sample:
     volume = prepared.volume
     around = _windows(volume, places + margin, (3, 3, 1))
     pictures = _windows(volume, places[: plan.pictures] + margin, (PICTURE, PICTURE, 1))
-    if isinstance(plan.encoder, TextureEncoder):
+    if isinstance(plan.encoder, BankEncoder):
         rows = _views(prepared, places, plan, number, rng)
     else:
         rows = _windows(volume, places + margin, plan.encoder.field)[:, np.newaxis]

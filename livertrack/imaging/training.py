@@ -21,7 +21,7 @@ from livertrack._seeds import spawn
 from livertrack.imaging._adam import Adam
 from livertrack.imaging._clusters import kmeans
 from livertrack.imaging.augment import Scanner
-from livertrack.imaging.network import TextureEncoder
+from livertrack.imaging.texture import BankEncoder, TextureEncoder
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def train_joint(
 
 
 def codes_of(
-    encoder: TextureEncoder, rows: Tensor, device: torch.device, *, batch: int = 16384
+    encoder: BankEncoder, rows: Tensor, device: torch.device, *, batch: int = 16384
 ) -> Tensor:
     """Codes (n, latent) of feature rows, in evaluation mode, on the CPU."""
     was = encoder.training

@@ -34,7 +34,7 @@ from livertrack.imaging.signatures import Unknown
 from livertrack.imaging.soft_labels import latent_variance
 from livertrack.imaging.training import Recipe
 
-Method = Literal["joint", "kmeans", "dcn"]
+Method = Literal["invariant", "joint", "kmeans", "dcn"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,9 +270,10 @@ class Vocabulary:
     def text(self) -> str:
         """One sentence on how it was learned."""
         s = self.settings
+        steps = f"{s['steps']} steps, " if s["method"] in ("joint", "dcn") else ""
         return (
             f"{self.n_types} tissue types from {s['n_places']:,} places in {s['n_scans']} scans "
-            f"(method {s['method']}, {s['steps']} steps, seed {s['seed']})."
+            f"(method {s['method']}, {steps}seed {s['seed']})."
         )
 
 
@@ -282,7 +283,7 @@ def fit_vocabulary(
     n_types: int | Literal["auto"] = 10,
     type_range: tuple[int, int] = (4, 12),
     seed: int,
-    method: Method = "joint",
+    method: Method = "invariant",
     steps: int = 600,
     sequences: Sequence[str] | None = None,
     liver_label: int | None = None,
@@ -315,12 +316,14 @@ def fit_vocabulary(
         Fewest and most types that ``auto`` compares.
     seed : int
         Decides everything that is drawn.
-    method : {"joint", "kmeans", "dcn"}
-        ``joint``: encoder and clusters learned at once by invariance and swapped assignment.
+    method : {"invariant", "joint", "kmeans", "dcn"}
+        ``invariant``: an encoder learned in closed form from views of places, then k-means.
+        ``joint``: network and clusters learned at once by invariance and swapped assignment.
         ``kmeans``: k-means on the principal components of raw 7 x 7 x 3 patches. ``dcn``: the
         published autoencoder with cluster centres, mended.
     steps : int
-        Training steps (``joint``: 1,024 pairs each; ``dcn``: 256 patches each).
+        Training steps (``joint``: 1,024 pairs each; ``dcn``: 256 patches each; the others take
+        none).
     sequences : sequence of str or None
         Channels to use, in order; every sequence of the frame, alphabetically, where None.
     liver_label, reference_label : int or None
@@ -335,8 +338,8 @@ def fit_vocabulary(
         Sequences in physical units and the number each is divided by, in place of bias correction
         and standardisation: ``{"PDFF": 20, "R2STAR": 100}``.
     over : int
-        Clusters per type that are found first and then merged (Ward); ``joint`` only. More than
-        one helps signatures of rare types and costs stability.
+        Clusters per type that are found first and then merged (Ward); ``invariant`` and
+        ``joint`` only. More than one helps signatures of rare types and costs stability.
     max_scans : int
         Scans used at most; drawn by the seed where there are more.
     n_places : int
@@ -357,8 +360,9 @@ def fit_vocabulary(
     Notes
     -----
     Scans that cannot be used are left out and counted in ``settings["excluded"]``; with none left
-    a DataError names the reasons. Source: VICReg (Bardes et al. 2022), SwAV (Caron et al. 2020),
-    the joint use as measured in the benchmarks; ``dcn`` after Perkonigg et al. (arXiv 2507.12012).
+    a DataError names the reasons. Source: ``invariant``: canonical variates (Fisher) of random
+    features (Rahimi and Recht 2008); ``joint``: VICReg (Bardes et al. 2022), SwAV (Caron et al.
+    2020); ``dcn`` after Perkonigg et al. (arXiv 2507.12012).
     Checked against: known truth on phantoms (tests/imaging), k-means on patches in the same run.
     """
     if method not in get_args(Method):

@@ -12,25 +12,37 @@ from livertrack.cli import main
 from livertrack.errors import DataError, ImageError, UsageError
 from livertrack.imaging import Scan, Vocabulary, fit_vocabulary, recovery
 from livertrack.imaging._dense import over_voxels
+from livertrack.imaging.invariant import InvariantEncoder, learn_invariant
 from livertrack.imaging.network import (
     PatchEncoder,
     SliceEncoder,
-    TextureEncoder,
     encode_patches,
 )
 from livertrack.imaging.preprocessing import scale_factors
+from livertrack.imaging.texture import TextureEncoder
 
 from .conftest import SPACING, small_liver
+
+
+def learned(encoder):
+    """Set every matrix to something that matters."""
+    draw = torch.Generator().manual_seed(4)
+    learn_invariant(encoder, torch.randn(300, 3, encoder.width, generator=draw) + 0.3)
+    with torch.no_grad():
+        encoder.mix.copy_(torch.randn(encoder.mix.shape, generator=draw))
+        encoder.signal_mix.copy_(torch.randn(encoder.signal_mix.shape, generator=draw))
+    return encoder
 
 
 @pytest.mark.parametrize(
     "encoder",
     [
+        learned(InvariantEncoder(2, pool=(5, 5, 3), middle=(3, 3, 3), hidden=16)),
         TextureEncoder(2, pool=(5, 5, 3), middle=(3, 3, 3)),
         PatchEncoder(2, patch=(5, 5, 3), latent=6),
         SliceEncoder(2, patch=9, latent=5),
     ],
-    ids=["texture", "patch", "slice"],
+    ids=["invariant", "texture", "patch", "slice"],
 )
 @torch.no_grad()
 def test_dense_labelling_equals_patch_by_patch(encoder):
