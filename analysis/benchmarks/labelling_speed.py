@@ -37,9 +37,10 @@ from livertrack.imaging import Scan, Vocabulary, fit_vocabulary
 from livertrack.imaging._assignment import signed_types
 from livertrack.imaging._dense import COLUMNS, TILE, over_voxels, tiles
 from livertrack.imaging._threads import torch_threads
+from livertrack.imaging.invariant import InvariantEncoder
 from livertrack.imaging.network import encode_patches
 from livertrack.imaging.preprocessing import Prepared, prepare
-from livertrack.imaging.texture import LAGS, TextureEncoder
+from livertrack.imaging.texture import LAGS, BankEncoder
 
 SHAPE, SPACING = (160, 160, 48), (2.4, 2.4, 4.0)
 CPU = torch.device("cpu")
@@ -78,19 +79,20 @@ def together(work: Callable[[], Any], threads: int) -> Callable[[], Any]:
     return all_of_them
 
 
-def layer_sizes(encoder: TextureEncoder, clusters: int) -> list[tuple[int, int]]:
+def layer_sizes(encoder: BankEncoder, clusters: int) -> list[tuple[int, int]]:
     """(out, in) of each pointwise product of a voxel."""
-    width, hidden = len(encoder.centre), int(encoder.settings["hidden"])
+    width, hidden = encoder.width, int(encoder.settings["hidden"])
     latent = int(encoder.settings["latent"])
-    signal = encoder.channels
-    return [
-        (hidden, width), (hidden, hidden), (latent, hidden), (signal, width),
-        (clusters, latent + signal),
-    ]  # fmt: skip
+    out = latent + encoder.channels
+    if isinstance(encoder, InvariantEncoder):
+        inner = [(hidden, width), (out, width), (latent, hidden)]
+    else:
+        inner = [(hidden, width), (hidden, hidden), (latent, hidden), (encoder.channels, width)]
+    return [*inner, (clusters, out)]
 
 
 @torch.inference_mode()
-def peaks(encoder: TextureEncoder, clusters: int, threads: int, repeats: int) -> dict[str, float]:
+def peaks(encoder: BankEncoder, clusters: int, threads: int, repeats: int) -> dict[str, float]:
     """GFLOP/s and GB/s of the machine."""
     square = torch.rand(1000, 1000)
     picture = torch.rand(1, 16, 66, 66, 50).contiguous(memory_format=torch.channels_last_3d)
@@ -128,7 +130,7 @@ def peaks(encoder: TextureEncoder, clusters: int, threads: int, repeats: int) ->
     return {name: value * threads for name, value in per_core.items()}
 
 
-def bank_bytes(encoder: TextureEncoder, volume: torch.Tensor, mask: torch.Tensor) -> float:
+def bank_bytes(encoder: BankEncoder, volume: torch.Tensor, mask: torch.Tensor) -> float:
     """Bytes that the additions and functions of the bank ask for, of all tiles."""
     total = 0.0
     for box in tiles(mask, TILE):
@@ -170,7 +172,7 @@ def patchwise(
 def measure(vocabulary: Vocabulary, scan: Scan, threads: int, repeats: int) -> dict[str, Any]:
     """One row of the table."""
     encoder = vocabulary.encoder
-    assert isinstance(encoder, TextureEncoder)
+    assert isinstance(encoder, BankEncoder)
     start = time.process_time()
     prepared = prepare(scan, vocabulary.preparation, encoder.field)
     row: dict[str, Any] = {"threads": threads, "prepare_cpu_s": time.process_time() - start}
@@ -232,7 +234,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     arguments = parser.parse_args()
     scan = scan_of_the_benchmark()
-    vocabulary = fit_vocabulary([scan], n_types=9, seed=1, steps=20, n_places=3000)
+    vocabulary = fit_vocabulary([scan], n_types=9, seed=1, n_places=3000)
     rows = []
     for threads in arguments.threads:
         with torch_threads(1):
