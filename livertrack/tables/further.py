@@ -19,7 +19,8 @@ _WORDS = {
     "estimate": "Estimate", "std_error": "Standard error", "conf_low": "Lower limit",
     "conf_high": "Upper limit", "statistic": "Statistic", "df": "df", "p_value": "p",
     "p_adjusted": "Adjusted p", "n": "N", "n_arm": "N arm", "n_ref": "N reference",
-    "n_missing": "Missing",
+    "n_missing": "Missing", "auc": "AUC", "auc_low": "AUC, lower limit",
+    "auc_high": "AUC, upper limit", "n_subjects": "Subjects",
 }  # fmt: skip
 
 
