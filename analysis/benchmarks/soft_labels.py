@@ -121,7 +121,7 @@ def main() -> None:
     start = time.process_time()
     subjects = [scans_of(arguments.seed, number) for number in range(arguments.subjects)]
     seen = [scans[name] for scans in subjects for name in ("baseline", "active")]
-    words = fit_vocabulary(seen, n_types=8, seed=arguments.seed, steps=200, spacing_mm=SPACING)
+    words = fit_vocabulary(seen, n_types=8, seed=arguments.seed, spacing_mm=SPACING)
     pairs = [pairs_of(words, scans) for scans in subjects]
     rows = [row(words.n_types, pairs, softness) for softness in (0.0, *GRID)]
     table = pd.DataFrame(rows).round(4)

@@ -94,20 +94,18 @@ def table_of(records: pd.DataFrame, name: str, *, raters: bool) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def simulated(seed: int, n_fit: int, n_test: int, steps: int) -> pd.DataFrame:
+def simulated(seed: int, n_fit: int, n_test: int) -> pd.DataFrame:
     learn = [rescans(seed, number)[number % 2] for number in range(1, n_fit + 1)]
-    vocabulary = fit_vocabulary(learn, n_types=TYPES, seed=seed, steps=steps)
+    vocabulary = fit_vocabulary(learn, n_types=TYPES, seed=seed)
     again = [scan for n in range(n_fit + 1, n_fit + n_test + 1) for scan in rescans(seed, n)]
     records = signatures(again, vocabulary, shells=0).records
     return table_of(records, "simulated, new scanner", raters=True)
 
 
-def real(folder: Path, n: int, steps: int) -> pd.DataFrame:
+def real(folder: Path, n: int) -> pd.DataFrame:
     files = folder / "example_mr_sm.nii.gz", folder / "example_seg_mr.nii.gz"
     scan = read_scan(*files, liver_label=5, reference_label=1)
-    vocabulary = fit_vocabulary(
-        [scan], n_types=6, seed=1, steps=steps, n_places=8000, standardise="reference"
-    )
+    vocabulary = fit_vocabulary([scan], n_types=6, seed=1, n_places=8000, standardise="reference")
     made = [one for number in range(n) for one in copies(scan, number)]
     result = signatures(made, vocabulary, shells=0)
     table = table_of(result.records, "real, perturbed", raters=False)
@@ -123,15 +121,14 @@ def main() -> None:
     parser.add_argument("--fit", type=int, default=8, help="subjects to learn from")
     parser.add_argument("--test", type=int, default=16, help="subjects scanned twice")
     parser.add_argument("--copies", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     a = parser.parse_args()
     tables = []
     if a.real is not None:
-        tables.append(real(a.real, a.copies, a.steps))
+        tables.append(real(a.real, a.copies))
         print(tables[-1].round(3).to_string(index=False), flush=True)
     if a.test:
-        tables.append(simulated(a.seed, a.fit, a.test, a.steps))
+        tables.append(simulated(a.seed, a.fit, a.test))
         print(tables[-1].round(3).to_string(index=False), flush=True)
     pd.concat(tables, ignore_index=True).to_csv(a.out, index=False, float_format="%.4g")
 

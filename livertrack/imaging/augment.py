@@ -24,7 +24,7 @@ class Scanner:
         Standard deviation of the logarithm of the gain that all channels share. Larger than what
         standardisation leaves (0.1): types then hardly follow the level, and are found again on
         another scanner. On simulated rescans the ICC of a type, weighted by its share, was 0.24
-        with 0.15, 0.49 with 0.3 and 0.90 with 0.6 (analysis/benchmarks/vocabulary_rescan.py).
+        with 0.15, 0.49 with 0.3 and 0.90 with 0.6 (method ``joint``).
     level_alone : float
         The same for a scan of one channel, whose level is all there is.
     gain : float

@@ -22,8 +22,8 @@ SCAN_MEASURES = {
     "DICE": "Overlap with the baseline liver after registration (Dice)",
 }  # fmt: skip
 _METHOD = {
-    "invariant": "texture features that another scanner's view of a place leaves as they are, in "
-    "k-means clusters",
+    "invariant": "k-means on those combinations of texture features that differ least between "
+    "views of a place by other scanners, and most between places",
     "joint": "a network that learns to encode and to cluster image patches at once",
     "dcn": "a deep clustering network that reconstructs image patches and clusters their codes",
     "kmeans": "k-means on image patches",
