@@ -24,6 +24,8 @@ Doubles = NDArray[np.float64]
 
 #: added to the variance within places, as a part of the mean variance
 RIDGE = 1e-3
+#: places whose features are widened at once
+BLOCK = 2048
 
 
 class InvariantEncoder(BankEncoder):
@@ -136,9 +138,7 @@ def learn_invariant(encoder: InvariantEncoder, rows: Tensor) -> Doubles:
     with torch.no_grad():
         encoder.centre.copy_(rows[:, 0].mean(0))
         encoder.scale.copy_(rows[:, 0].std(0).clamp_min(1e-6))
-        views = [encoder.wide(rows[:, view]).double().numpy() for view in range(rows.shape[1])]
-    mean = np.mean([view.mean(0) for view in views], axis=0)
-    total, within = _scatter(views, mean)
+    total, within, mean = _scatter(encoder, rows)
     ridge = RIDGE * np.trace(total) / len(total) * np.eye(len(total))
     values, vectors = linalg.eigh(total, within + ridge)
     latent = int(encoder.settings["latent"])
@@ -151,15 +151,19 @@ def learn_invariant(encoder: InvariantEncoder, rows: Tensor) -> Doubles:
     return ratios
 
 
-def _scatter(views: Sequence[Doubles], mean: Doubles) -> tuple[Doubles, Doubles]:
-    """Covariance of all views about ``mean``, and that of views about their place."""
-    size = len(mean)
-    total, within = np.zeros((size, size)), np.zeros((size, size))
-    count = len(views)
-    for number, view in enumerate(views):
-        centred = view - mean
-        total += centred.T @ centred / (count * len(view))
-        for other in views[:number]:
-            change = view - other
-            within += change.T @ change / (count * (count - 1) * len(view))
-    return total, within
+def _scatter(encoder: InvariantEncoder, rows: Tensor) -> tuple[Doubles, Doubles, Doubles]:
+    """Covariance of all views, that of views about their place, and the mean; in blocks."""
+    size, views = encoder.readout.shape[1], rows.shape[1]
+    products, within, sums = np.zeros((size, size)), np.zeros((size, size)), np.zeros(size)
+    for block in rows.split(BLOCK):
+        with torch.no_grad():
+            wide = encoder.wide(block.flatten(0, 1)).double().numpy()
+        sums += wide.sum(0)
+        products += wide.T @ wide
+        apart = wide.reshape(-1, views, size)
+        apart = (apart - apart.mean(1, keepdims=True)).reshape(-1, size)
+        within += apart.T @ apart
+    count = len(rows) * views
+    mean = sums / count
+    total = products / count - np.outer(mean, mean)
+    return total, within / (len(rows) * max(1, views - 1)), mean

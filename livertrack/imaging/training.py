@@ -26,14 +26,16 @@ from livertrack.imaging.texture import BankEncoder, TextureEncoder
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of the joint training.
+    """Settings of training.
 
     Attributes
     ----------
     batch : int
         Pairs of views per step.
     views : int
-        Views of every place: as it is, and as other scanners would see it.
+        Views of every place: as it is, and as other scanners would see it. With 3, fits of two
+        seeds met other scanners and agreed less (0.60 and 0.86 on two cohorts of phantoms) than
+        with 6 (0.93 and 0.89).
     jitter : (int, int, int)
         Largest distance between the places of two views, voxels.
     assignment : float
@@ -45,7 +47,7 @@ class Recipe:
     """
 
     batch: int = 1024
-    views: int = 3
+    views: int = 6
     jitter: tuple[int, int, int] = (2, 2, 1)
     projection: int = 256
     rate: float = 2e-3
