@@ -20,6 +20,7 @@ class Cell:
     text: str
     group: str = ""
     title: str = ""
+    section: str = ""
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -144,7 +145,9 @@ class _Reader(HTMLParser):
         place = self._place
         heads = [line[place] for line in self._header if place < len(line)]
         column = ": ".join(dict.fromkeys(head for head in heads if head))
-        self.items.append(Cell(name, self._stub, column, text, self._group, self._title))
+        self.items.append(
+            Cell(name, self._stub, column, text, self._group, self._title, self._section)
+        )
 
     def _aside(self) -> bool:
         """Whether the text is silent, a note, or part of a table, a figure or their captions."""

@@ -21,6 +21,7 @@ from livertrack.pipeline.comparison import compare, page_text
 from livertrack.pipeline.ledger import code_version
 from livertrack.pipeline.manifest import read_manifest
 from livertrack.pipeline.rerun import rerun, write_rerun_report
+from livertrack.report.tlf import run_id
 
 PLAN = {
     "study": {"id": "LAB-01", "title": "A trial without scans"},
@@ -240,6 +241,23 @@ def test_a_page_with_the_same_text_agrees_and_is_noted(tmp_path: Path) -> None:
     (tmp_path / "two" / "report.html").write_text("<p>Fat fraction &lt; 6 %</p>")
     found = compare(tmp_path / "one", tmp_path / "two")
     assert found.differences == ["report.html: text differs"]
+
+
+def test_the_name_of_a_run_is_no_difference_and_another_number_is(tmp_path: Path) -> None:
+    names = {}
+    for name, python in (("one", "3.11.2"), ("two", "3.11.7")):
+        facts = {"plan_hash": "p", "inputs": {}, "seed": 1, "versions": {"python": python}}
+        (tmp_path / name / "tables").mkdir(parents=True)
+        (tmp_path / name / "provenance.json").write_text(json.dumps(facts), encoding="utf-8")
+        names[name] = run_id(facts)
+        (tmp_path / name / "tables" / "a.rtf").write_text(f"5.1, run {names[name]}")
+    assert names["one"] != names["two"]
+    found = compare(tmp_path / "one", tmp_path / "two")
+    assert found.differences == []
+    assert found.notes == ["tables/a.rtf: agrees but for the name of the run"]
+    (tmp_path / "two" / "tables" / "a.rtf").write_text(f"5.2, run {names['two']}")
+    found = compare(tmp_path / "one", tmp_path / "two")
+    assert found.differences == ["tables/a.rtf: contents differ"]
 
 
 def test_a_new_environment_is_built_from_the_lock_and_agrees(
