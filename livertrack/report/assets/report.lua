@@ -273,7 +273,11 @@ local function number_all(blocks)
       if kind_of(figure.identifier) == "fig" then
         return number_figure(figure), false
       end
-      return describe_images(figure), false
+      figure = describe_images(figure)
+      if html then -- a wide figure scrolls: the keyboard must reach it
+        figure.attributes["tabindex"] = "0"
+      end
+      return figure, false
     end,
     Div = function(div)
       local kind = kind_of(div.identifier)
