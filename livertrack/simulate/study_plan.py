@@ -90,8 +90,8 @@ def demo_plan(
         plan["imaging"] = {
             "sequences": list(sequences), "liver_label": 5, "reference_label": 1,
             "spacing_mm": [float(step) for step in spacing], "bias_field": "n4",
-            "standardise": "reference", "method": "invariant", "n_types": 8, "min_voxels": min_voxels,
-            "correspondence": "rigid", "truth": "truth",
+            "standardise": "reference", "method": "invariant", "n_types": 8,
+            "min_voxels": min_voxels, "correspondence": "rigid", "truth": "truth",
         }  # fmt: skip
     plan["estimands"] = _estimands(arms, visits, imaging=imaging)
     plan["analyses"] = [

@@ -34,7 +34,7 @@ WITHOUT = {
     "abstention": "checked by hand in the tests; its accuracy is simulated there",
     "biopsy_models": "makes models; they are compared with scikit-learn in the tests",
     "permutation_importance": "exchanges are drawn; a known loss is tested",
-    "shapley_values": "folds are drawn; its values are compared with the library shap in the tests",
+    "shapley_values": "folds are drawn; compared with the library shap in the tests",
     "fit_tabular": "the fit of a learner, which is compared with it in the tests",
     "load_tabular": "reads a file; what it refuses is tested",
     "prognosis": "folds are drawn; its metrics are compared with R in the tests",
