@@ -8,7 +8,8 @@ steps approaches, without steps and without a start that decides the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,20 +38,9 @@ class InvariantEncoder(BankEncoder):
     shift: Tensor
 
     def __init__(
-        self,
-        channels: int,
-        *,
-        pool: Sequence[int] = (9, 9, 3),
-        middle: Sequence[int] = (5, 5, 3),
-        fine: Sequence[int] = (3, 3, 1),
-        hidden: int = 256,
-        latent: int = 8,
-        floor: float = 0.05,
+        self, channels: int, *, hidden: int = 256, latent: int = 8, **geometry: Any
     ) -> None:
-        super().__init__(
-            channels, pool=pool, middle=middle, fine=fine, hidden=hidden, latent=latent,
-            floor=floor,
-        )  # fmt: skip
+        super().__init__(channels, hidden=hidden, latent=latent, **geometry)
         # the same for every seed: two fits differ by the places and views that they saw alone
         rng = generator(0, "random features")
         weights = rng.standard_normal((hidden, self.width)) / np.sqrt(self.width)

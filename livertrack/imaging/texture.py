@@ -33,12 +33,12 @@ class BankEncoder(nn.Module, ABC):
     ----------
     channels : int
         Image channels.
-    pool, middle, fine : (int, int, int)
-        Wide, middle and small averaging boxes, voxels, odd.
     hidden : int
         Width of the hidden layers.
     latent : int
         Length of the code.
+    pool, middle, fine : (int, int, int)
+        Wide, middle and small averaging boxes, voxels, odd.
     floor : float
         Smallest signal (in units of the standardised scan) that is told from none.
     """
@@ -52,12 +52,12 @@ class BankEncoder(nn.Module, ABC):
         self,
         channels: int,
         *,
-        pool: Sequence[int],
-        middle: Sequence[int],
-        fine: Sequence[int],
         hidden: int,
         latent: int,
-        floor: float,
+        pool: Sequence[int] = (9, 9, 3),
+        middle: Sequence[int] = (5, 5, 3),
+        fine: Sequence[int] = (3, 3, 1),
+        floor: float = 0.05,
     ) -> None:
         super().__init__()
         self.settings: dict[str, Any] = {
@@ -133,20 +133,9 @@ class TextureEncoder(BankEncoder):
     """A small network on the bank: pointwise layers make the code (see `BankEncoder`)."""
 
     def __init__(
-        self,
-        channels: int,
-        *,
-        pool: Sequence[int] = (9, 9, 3),
-        middle: Sequence[int] = (5, 5, 3),
-        fine: Sequence[int] = (3, 3, 1),
-        hidden: int = 128,
-        latent: int = 32,
-        floor: float = 0.05,
+        self, channels: int, *, hidden: int = 128, latent: int = 32, **geometry: Any
     ) -> None:
-        super().__init__(
-            channels, pool=pool, middle=middle, fine=fine, hidden=hidden, latent=latent,
-            floor=floor,
-        )  # fmt: skip
+        super().__init__(channels, hidden=hidden, latent=latent, **geometry)
         self.layers = nn.Sequential(
             nn.Linear(self.width, hidden),
             nn.BatchNorm1d(hidden),
