@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from livertrack.imaging.vocabulary import Vocabulary
 
 #: Variance of a voxel's latent about its type, in units of the mean squared distance of a place
-#: from the mean of its type: what predicts the type in a repeat scan best
+#: from the mean of its type: what predicts the type in a repeat scan nearly best
 #: (analysis/benchmarks/soft_labels.py).
 SOFTNESS = 0.35
 
