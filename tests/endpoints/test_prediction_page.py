@@ -38,7 +38,7 @@ def test_every_name_on_the_page_exists(page):
     missing = [name for pair in names for name in pair if name and not hasattr(lt, name)]
     assert not missing
     assert "_TEXT" not in page
-    assert len(BLOCK.findall(page)) == 4
+    assert len(BLOCK.findall(page)) == 5
 
 
 @pytest.mark.slow
@@ -51,6 +51,12 @@ def test_texture_is_told_and_a_type_carries_the_prediction(simulated):
     table = simulated["texture"].table
     assert table.loc[table["metric"].eq("auc"), "estimate"].iloc[0] > 0.9
     assert simulated["carried"].table.loc[0, "estimate"] > 0
+
+
+@pytest.mark.slow
+def test_the_type_that_moves_the_prediction_most_is_the_one_that_the_page_names(page, simulated):
+    largest = simulated["shares"].table.loc[0, "feature"]
+    assert f"{largest} moves the probability by" in page
 
 
 def test_the_numbers_on_pbc_are_those_of_the_code(page, shared_data):

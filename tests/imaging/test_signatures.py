@@ -157,7 +157,7 @@ def test_unknown_tissue_is_counted_and_left_out_where_asked(study, vocabulary, t
     kept = signatures(study, vocabulary, out=tmp_path / "kept", **LABELS)
     left = signatures(study, vocabulary, out=tmp_path / "left", unknown="exclude", **LABELS)
     share = kept.scans["UNKNOWN"]
-    assert share.iloc[0] > 0.2
+    assert share.iloc[0] > 0.15
     assert share.iloc[1:].max() < 0.02
     pd.testing.assert_series_equal(share, left.scans["UNKNOWN"])
     for result, part in ((kept, 1.0), (left, 1 - share.iloc[0])):
