@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Ranges = tuple[range, range, range]
 
 #: voxels of a tile, about; and columns that go through the pointwise layers at once, on a CPU
-TILE, COLUMNS = 130_000, 512
+TILE, COLUMNS = 130_000, 2048
 
 
 def over_voxels(

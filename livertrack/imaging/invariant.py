@@ -63,20 +63,23 @@ class InvariantEncoder(BankEncoder):
         """`head` for many voxels: columns (features, n) to latents (latent + channels, n).
 
         Standardisation is folded into the weights; what is linear in the features, the local
-        signal too, is one product.
+        signal too, is one product. max(x + b, 0) is written as max(x, -b) + b, the last b as a
+        part of the shift: one pass over the hidden layer.
         """
         with torch.inference_mode():
             inner = (self.weights / self.scale).contiguous()
-            offset = (self.offsets - inner @ self.centre)[:, None]
+            offset = self.offsets - inner @ self.centre
+            least = -offset[:, None]
             code = self.mix.T @ self.readout
             plain, bent = code[:, : self.width] / self.scale, code[:, self.width :].contiguous()
             tail, tail_shift = self._tail()
             linear = torch.cat([plain, tail]).contiguous()
-            shift = -(plain @ self.centre + self.mix.T @ self.shift)[:, None]
-            shifts = torch.cat([shift, tail_shift])
+            shift = bent @ offset - plain @ self.centre - self.mix.T @ self.shift
+            shifts = torch.cat([shift[:, None], tail_shift])
 
         def latents(columns: Tensor) -> Tensor:
-            hidden = torch.addmm(offset, inner, columns).relu_()
+            hidden = torch.mm(inner, columns)
+            torch.maximum(hidden, least, out=hidden)
             out = torch.addmm(shifts, linear, columns)
             out[: len(bent)].addmm_(bent, hidden)
             return out
