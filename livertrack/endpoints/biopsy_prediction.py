@@ -18,6 +18,7 @@ from livertrack._seeds import generator
 from livertrack.endpoints import _prediction_frames as made
 from livertrack.endpoints._checks import require_columns, require_conf_level
 from livertrack.endpoints._leakage import require_clean_features, require_feature_names
+from livertrack.endpoints._linear import p_text
 from livertrack.endpoints._metrics import PRIMARY, permutation_p, primary
 from livertrack.endpoints._nested_ridge import (
     Nested,
@@ -306,20 +307,21 @@ def _text(result: BiopsyPrediction) -> str:
     label = {"auc": "AUC", "concordance": "concordance", "r2": "R2"}[metric]
     parts = []
     for row in result.table[result.table["metric"] == metric].to_dict("records"):
-        chance = "" if math.isnan(row["p_value"]) else f", permutation p = {row['p_value']:.3g}"
+        chance = "" if math.isnan(row["p_value"]) else f", permutation {p_text(row['p_value'])}"
         parts.append(
             f"{row['feature_set']}: {label} {row['estimate']:.2f} ({level} CI "
             f"{row['conf_low']:.2f} to {row['conf_high']:.2f}{chance})"
         )
+    dealt = "" if settings["n_repeats"] == 1 else f" dealt {settings['n_repeats']} times"
     text = (
         f"Out-of-fold prediction of {settings['outcome']} in {settings['n_subjects']} subjects, "
-        f"{settings['n_folds']} folds, {settings['n_repeats']} partition(s). " + "; ".join(parts)
+        f"{settings['n_folds']} folds{dealt}: " + "; ".join(parts)
     )
     pairs = result.comparison
     pairs = pairs[pairs["metric"] == metric] if len(pairs) else pairs
     for row in pairs.to_dict("records"):
         text += (
             f". {row['feature_set_1']} minus {row['feature_set_2']}: {row['difference']:.2f} "
-            f"({row['conf_low']:.2f} to {row['conf_high']:.2f}, p = {row['p_value']:.3g})"
+            f"({row['conf_low']:.2f} to {row['conf_high']:.2f}, {p_text(row['p_value'])})"
         )
     return text.replace("nan", "not defined") + "."
