@@ -42,6 +42,20 @@ def leave_one_out(sizes: tuple[int, int]) -> tuple[Matrix, Matrix]:
     return first, second
 
 
+def whole_and_resamples(rng: np.random.Generator, n: int, n_boot: int) -> Matrix:
+    """Counts (1 + n + n_boot, n) of one sample: all subjects, each left out, resamples."""
+    drawn = rng.multinomial(n, np.full(n, 1 / n), size=n_boot).astype(float)
+    return np.concatenate([np.ones((1, n)), 1 - np.eye(n), drawn])
+
+
+def estimate_and_limits(
+    values: Vector, n: int, conf_level: float
+) -> tuple[float, float, float]:  # fmt: skip
+    """Estimate and BCa limits from the values of every row of `whole_and_resamples`."""
+    estimate, accel = float(values[0]), acceleration(values[1 : n + 1], (n,))
+    return estimate, *bca_limits(values[n + 1 :], estimate, accel, conf_level)
+
+
 def weighted_g(wx: Matrix, wy: Matrix, x: Vector, y: Vector) -> Vector:
     """Hedges g of every row of counts; NaN where a resample has no spread."""
     sum_x, mean_x, ss_x = _moments(wx, x)

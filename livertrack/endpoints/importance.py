@@ -164,16 +164,13 @@ def _table(
     n = len(problem.y)
     metric = PRIMARY[problem.task]
     rng = generator(seed, "permutation_importance", "bootstrap")
-    drawn = rng.multinomial(n, np.full(n, 1 / n), size=n_boot).astype(float)
-    weights = np.concatenate([np.ones((1, n)), 1 - np.eye(n), drawn])
+    weights = boot.whole_and_resamples(rng, n, n_boot)
     scores = [metrics(weights, problem.y, p, problem.task)[metric] for p in predicted]
     rows = []
     for place, name in enumerate(names):
         first = 1 + place * n_permutations
         lost = scores[0] - np.mean(scores[first : first + n_permutations], axis=0)
-        jack, boots = lost[1 : n + 1], lost[n + 1 :]
-        estimate = float(lost[0])
-        low, high = boot.bca_limits(boots, estimate, boot.acceleration(jack, (n,)), conf_level)
+        estimate, low, high = boot.estimate_and_limits(lost, n, conf_level)
         rows.append({
             "feature": name, "metric": metric, "estimate": estimate, "conf_low": low,
             "conf_high": high, "whole": float(scores[0][0]), "n": n,

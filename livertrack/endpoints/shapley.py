@@ -215,15 +215,11 @@ def _table(
 ) -> pd.DataFrame:
     n = len(values)
     rng = generator(seed, "shapley_values", "bootstrap")
-    drawn = rng.multinomial(n, np.full(n, 1 / n), size=n_boot).astype(float)
-    weights = np.concatenate([np.ones((1, n)), 1 - np.eye(n), drawn])
+    weights = boot.whole_and_resamples(rng, n, n_boot)
     mean = (weights @ np.abs(values)) / weights.sum(axis=1, keepdims=True)
     rows = []
     for place, name in enumerate(names):
-        estimate, jack = float(mean[0, place]), mean[1 : n + 1, place]
-        low, high = boot.bca_limits(
-            mean[n + 1 :, place], estimate, boot.acceleration(jack, (n,)), conf_level
-        )
+        estimate, low, high = boot.estimate_and_limits(mean[:, place], n, conf_level)
         rows.append({
             "feature": name, "estimate": estimate, "conf_low": low, "conf_high": high,
             "direction": _direction(measured[:, place], values[:, place]), "n": n,

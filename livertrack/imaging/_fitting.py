@@ -38,9 +38,6 @@ from livertrack.imaging.training import Recipe, codes_of, torch_generator, train
 #: exemplar pictures kept per type
 EXEMPLARS = 6
 
-#: smallest weight of the local signal beside a code learned in closed form, and in steps
-LEAST_SIGNAL = 1.0, 0.1
-
 #: starts of the final k-means: with few, one fit in several ends in a poor optimum
 RESTARTS = 20
 
@@ -254,9 +251,8 @@ def _in_one_metric(encoder: BankEncoder, rows: torch.Tensor, device: torch.devic
     views = range(rows.shape[1])
     codes = torch.stack([codes_of(encoder, rows[:, view], device) for view in views], dim=1)
     encoder.to("cpu")
-    least = LEAST_SIGNAL[0 if isinstance(encoder, InvariantEncoder) else 1]
     with threadpool_limits(1):
-        set_metric(encoder, codes, encoder.signal(rows), least=least)
+        set_metric(encoder, codes, encoder.signal(rows))
     with torch.no_grad():
         parts = [encoder.head(rows[:, view]) for view in views]
     latents: Floats = torch.stack(parts, dim=1).numpy()

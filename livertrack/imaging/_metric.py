@@ -20,7 +20,7 @@ Doubles = NDArray[np.float64]
 _MOST = 3.0
 
 
-def set_metric(encoder: BankEncoder, codes: Tensor, signals: Tensor, *, least: float) -> float:
+def set_metric(encoder: BankEncoder, codes: Tensor, signals: Tensor) -> float:
     """Set the encoder's matrices ``mix`` and ``signal_mix``; returns the weight of the signal.
 
     Parameters
@@ -28,19 +28,17 @@ def set_metric(encoder: BankEncoder, codes: Tensor, signals: Tensor, *, least: f
     codes, signals : Tensor
         (places, views, dimensions): learned codes, and local means of the channels (ratios to the
         first, and the level).
-    least : float
-        Smallest weight of the signal.
 
     Notes
     -----
     The code's variance is set to one in total. The signal's is set to its signal-to-noise ratio:
     the mean over its directions of the variance between places over that between views, less
-    one, kept within ``least`` and 3. Where intensities tell places apart (fat, contrast) they
-    lead; where they do not, texture does.
+    one, kept within the encoder's ``least_signal`` and 3. Where intensities tell places apart
+    (fat, contrast) they lead; where they do not, texture does.
     """
     code, code_between = _whitening(codes.numpy().astype(np.float64))
     signal, signal_between = _whitening(signals.numpy().astype(np.float64))
-    weight = float(np.clip((signal_between - 1).mean(), least, _MOST))
+    weight = float(np.clip((signal_between - 1).mean(), encoder.least_signal, _MOST))
     code /= np.sqrt(code_between.sum())
     signal *= np.sqrt(weight / signal_between.sum())
     with torch.no_grad():

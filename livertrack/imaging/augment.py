@@ -49,6 +49,12 @@ class Scanner:
     noise: float = 0.3
     blur: float = 0.15
 
+    def log_gains(self, count: int, channels: int, draw: torch.Generator) -> Tensor:
+        """Logarithms of the gains (count, channels) of ``count`` other scanners."""
+        level = self.level if channels > 1 else self.level_alone
+        common = level * torch.randn((count, 1), generator=draw)
+        return common + self.gain * torch.randn((count, channels), generator=draw)
+
     def view(self, volume: Tensor, spread: Tensor, draw: torch.Generator) -> Tensor:
         """Another scanner's view of a standardised scan.
 
@@ -62,9 +68,7 @@ class Scanner:
         channels = volume.shape[0]
         weight = self.blur * float(torch.rand((), generator=draw))
         volume = _blur(_blur(volume, weight, 1), weight, 2)
-        level = self.level if channels > 1 else self.level_alone
-        log = level * torch.randn((), generator=draw)
-        log = log + self.gain * torch.randn((channels, 1, 1, 1), generator=draw)
+        log = self.log_gains(1, channels, draw).view(-1, 1, 1, 1)
         for axis, length in enumerate(volume.shape[1:], start=1):
             ramp = torch.linspace(-1, 1, length)
             ramp = ramp.view([-1 if a == axis else 1 for a in range(4)])

@@ -32,6 +32,7 @@ BLOCK = 2048
 class InvariantEncoder(BankEncoder):
     """Random rectified features of the bank and a linear code of them (see `BankEncoder`)."""
 
+    least_signal = 1.0
     weights: Tensor
     offsets: Tensor
     readout: Tensor
@@ -97,13 +98,9 @@ def gain_views(
     rows : Tensor
         (places, views, features); the first view stays as it is.
     """
-    places, views = rows.shape[:2]
-    channels = encoder.channels
-    spread = scanner.level if channels > 1 else scanner.level_alone
     out = rows.clone()
-    for view in range(1, views):
-        gains = spread * torch.randn((places, 1), generator=draw)
-        gains = gains + scanner.gain * torch.randn((places, channels), generator=draw)
+    for view in range(1, rows.shape[1]):
+        gains = scanner.log_gains(len(rows), encoder.channels, draw)
         out[:, view] = encoder.with_gains(rows[:, view], gains)
     return out
 

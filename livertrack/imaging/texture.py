@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,8 @@ class BankEncoder(nn.Module, ABC):
         Smallest signal (in units of the standardised scan) that is told from none.
     """
 
+    #: smallest weight of the local signal beside the code, in the common metric
+    least_signal: ClassVar[float]
     centre: Tensor
     scale: Tensor
     mix: Tensor
@@ -131,6 +133,8 @@ class BankEncoder(nn.Module, ABC):
 
 class TextureEncoder(BankEncoder):
     """A small network on the bank: pointwise layers make the code (see `BankEncoder`)."""
+
+    least_signal = 0.1
 
     def __init__(
         self, channels: int, *, hidden: int = 128, latent: int = 32, **geometry: Any

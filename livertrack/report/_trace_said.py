@@ -32,7 +32,7 @@ class Said:
         texts += list(_strings(run.plan))
         self._units: dict[str, set[tuple[str, ...]]] = {}
         for text in texts:
-            for unit in units(_clean(text)):
+            for unit in units(clean(text)):
                 masked, numbers = _masked(unit)
                 if sum(c.isalpha() for c in masked) >= _LETTERS:
                     self._units.setdefault(masked, set()).add(numbers)
@@ -94,7 +94,7 @@ class Said:
         held = _sources()
         head = re.escape(before)
         pattern = rf"{head}(−?\d+(?:\.\d+)?){re.escape(after)}"
-        found = {_clean(hit[1]) for hit in re.finditer(pattern, held)}
+        found = {clean(hit[1]) for hit in re.finditer(pattern, held)}
         if not found:
             return None
         return "report source" if number in found else ""
@@ -119,15 +119,11 @@ def spans(text: str) -> list[tuple[int, int]]:
     return [(a, b) for a, b in pairwise(cuts) if a < b]
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Text of a page as units are compared: one kind of quotes, true minus signs."""
     text = re.sub(r"(?<![\w.])-(?=\d)", "−", text.replace("\xa0", " "))
     text = text.replace("’", "'").replace("“", '"').replace("”", '"')
     return " ".join(text.split())
-
-
-def clean(text: str) -> str:
-    """Text of a page as units are compared: one kind of quotes, true minus signs."""
-    return _clean(text)
 
 
 def _masked(text: str) -> tuple[str, tuple[str, ...]]:
@@ -140,7 +136,7 @@ def _sources() -> str:
     """Prose of the report sources, without the marks of Markdown and Python."""
     texts = [path.read_text(encoding="utf-8") for path in resource_dir("reports").glob("*.qmd")]
     joined = re.sub(r'"\s*\n\s*f?"', "", " ".join(texts))
-    return _clean(re.sub(r"[*`\\]|\[@[\w; @-]+\]", "", joined))
+    return clean(re.sub(r"[*`\\]|\[@[\w; @-]+\]", "", joined))
 
 
 def _strings(value: Any) -> Iterable[str]:

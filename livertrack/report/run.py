@@ -200,13 +200,15 @@ class Run:
 
     def readable(self, text: str) -> str:
         """Write columns of adsl and tissue types by their names where a text has their codes."""
-        names = self._names_of_codes
-        codes = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
-        return re.sub(rf"(?<![\w`])(?:{codes})(?![\w`])", lambda hit: names[hit[0]], text)
+        codes, names = self._codes
+        return codes.sub(lambda hit: names[hit[0]], text)
 
     @cached_property
-    def _names_of_codes(self) -> dict[str, str]:
-        return {**self.subject_labels, **(self.type_labels if self.plan else {})}
+    def _codes(self) -> tuple[re.Pattern[str], dict[str, str]]:
+        """Codes as they stand in texts, and their names."""
+        names = {**self.subject_labels, **(self.type_labels if self.plan else {})}
+        codes = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+        return re.compile(rf"(?<![\w`])(?:{codes})(?![\w`])"), names
 
     def labels(self, results: Sequence[StoredResult]) -> dict[str, str]:
         """Name the measures of some results."""

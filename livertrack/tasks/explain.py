@@ -45,12 +45,7 @@ def case_maps(task: ImageTask, members: Sequence[Member], cases: Cases) -> Float
     """
     from livertrack.imaging.learning.explanation import explanation_maps
 
-    if "images" not in cases.inputs:
-        msg = (
-            f"{task.name}: its networks read features of slices, which have no place in a "
-            "picture; maps are offered for mre-quality and cirrhosis"
-        )
-        raise UsageError(msg)
+    _require_pictures(task, cases)
     total = np.zeros(cases.inputs["images"].shape, np.float64)
     for member in members:
         total += explanation_maps(
@@ -126,8 +121,8 @@ def example_maps(model: TaskModel, cases: Cases, *, each: int = 2) -> TaskMaps:
 
 def write_maps(model: TaskModel, cases: Cases, data: Path, folder: Path) -> list[Path]:
     """Write a map per examination as NIfTI on the grid of its picture; returns the files."""
+    _require_pictures(model.task, cases)
     if model.task.placed is None:
-        case_maps(model.task, (), cases)
         msg = f"{model.task.name}: its maps have no place in a file"
         raise UsageError(msg)
     maps = case_maps(model.task, model.members, cases)
@@ -138,6 +133,15 @@ def write_maps(model: TaskModel, cases: Cases, data: Path, folder: Path) -> list
         nib.save(image, path)  # type: ignore[no-untyped-call]
         written.append(path)
     return written
+
+
+def _require_pictures(task: ImageTask, cases: Cases) -> None:
+    if "images" not in cases.inputs:
+        msg = (
+            f"{task.name}: its networks read features of slices, which have no place in a "
+            "picture; maps are offered for mre-quality and cirrhosis"
+        )
+        raise UsageError(msg)
 
 
 def _channels(task: ImageTask) -> Sequence[Any]:
